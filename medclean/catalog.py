@@ -1,0 +1,116 @@
+"""Catalogues: each public module of a folder provides one thing, under the module's name.
+
+Names, summaries and options are read from the files, so that listing imports nothing; a module is
+imported when its thing is asked for.
+"""
+
+import ast
+import re
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from medclean.errors import unknown
+from medclean.options import build, parse
+
+
+class Option(NamedTuple):
+    """One option of a thing: its type as written, its default, its line of help."""
+
+    type: str
+    default: Any
+    help: str
+
+
+class Entry(NamedTuple):
+    """What a file says about the thing that it provides.
+
+    Attributes:
+        summary: First line of the module's docstring.
+        facts: Plain literals of the provided class, such as ``kind = "gan"``.
+        options: Annotated literals of its inner class ``Options`` or, where there is none, of the
+            provided class itself, such as ``sigma: Level = 0.05``.
+    """
+
+    summary: str
+    facts: dict[str, Any]
+    options: dict[str, Option]
+
+
+class Catalog:
+    """The things that a folder's modules provide, by file name with '-' for '_'.
+
+    Args:
+        folder: Dotted, inside medclean: ``"physics.noise"``.
+        kind: What messages call a thing: ``"noise"``.
+    """
+
+    def __init__(self, folder: str, kind: str) -> None:
+        self.folder, self.kind = folder, kind
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(self._files()))
+
+    def make(self, spec: str) -> Any:
+        """Build what a spec asks for: ``NOISES.make("rician:sigma=0.1")``.
+
+        Raises:
+            UsageError: No such thing, no such option, or a value that does not fit.
+        """
+        name, values = parse(spec)
+        thing = self.provided(name)
+        if hasattr(thing, "Options"):
+            return thing(build(thing.Options, values, name))
+        return build(thing, values, name)
+
+    def provided(self, name: str) -> Any:
+        """Import the class that goes by a name."""
+        return import_module(f"medclean.{self.folder}.{self._file(name).stem}").PROVIDES
+
+    def entry(self, name: str) -> Entry:
+        """Read about a thing without importing it."""
+        tree = ast.parse(self._file(name).read_text(encoding="utf-8"))
+        classes = {node.name: node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
+        match tree.body[-1]:
+            case ast.Assign([ast.Name("PROVIDES")], ast.Name(thing)):
+                provided = classes[thing]
+            case _:
+                raise SyntaxError(f"{name}: the last line is not PROVIDES = Thing")
+        own = [node for node in provided.body if isinstance(node, ast.ClassDef)]
+        options = next((node for node in own if node.name == "Options"), provided)
+        helps = _helps(ast.get_docstring(options) or "")
+        entry = Entry((ast.get_docstring(tree) or "").partition("\n")[0], {}, {})
+        for line in provided.body:
+            match line:
+                case ast.Assign([ast.Name(fact)], ast.Constant(value)):
+                    entry.facts[fact] = value
+        for line in options.body:
+            match line:
+                case ast.AnnAssign(ast.Name(option), kind, ast.expr() as default):
+                    value = ast.literal_eval(default)
+                    entry.options[option] = Option(ast.unparse(kind), value, helps.get(option, ""))
+        return entry
+
+    def _files(self) -> dict[str, Path]:
+        files = Path(__file__).parent.joinpath(*self.folder.split(".")).glob("[!_]*.py")
+        return {file.stem.replace("_", "-"): file for file in files}
+
+    def _file(self, name: str) -> Path:
+        files = self._files()
+        if name not in files:
+            raise unknown(self.kind, name, sorted(files))
+        return files[name]
+
+
+def _helps(docstring: str) -> dict[str, str]:
+    """The lines of help in the ``Attributes:`` part of a docstring, by attribute."""
+    _, _, part = docstring.partition("Attributes:\n")
+    entries = re.findall(r"^    (\w+): ((?:.|\n(?=     ))*)", part, re.MULTILINE)
+    return {name: " ".join(text.split()) for name, text in entries}
+
+
+NOISES = Catalog("physics.noise", "noise")
+NORMALISERS = Catalog("preprocess.normalise", "normaliser")
+METRICS = Catalog("quality.metrics", "metric")
+MODELS = Catalog("models", "model")

@@ -1,0 +1,1 @@
+"""What can be asked: one frozen dataclass a command; all else reads its fields and defaults."""

@@ -1,0 +1,51 @@
+"""What a field of a job says about itself, beside its type and default."""
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Literal, get_args, get_type_hints
+
+Kind = Literal["result", "form", "run"]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Stands in the ``Annotated`` type of a job's field.
+
+    Attributes:
+        help: The line that ``--help`` and the man page show.
+        kind: ``"result"`` decides what the pixels become, ``"form"`` how they are written;
+            an output folder belongs to one set of both. ``"run"`` may differ at every start.
+        flags: Spelling on the command line where it is not ``--name-of-the-field``.
+        argument: Positional, not an option.
+        metavar: What stands for the value in ``--help``.
+    """
+
+    help: str
+    kind: Kind = "run"
+    flags: tuple[str, ...] = ()
+    argument: bool = False
+    metavar: str | None = None
+
+
+def settings(job: type) -> dict[str, Setting]:
+    """What each field of a job says about itself, in order."""
+    hints = get_type_hints(job, include_extras=True)
+    return {field.name: _setting(hints[field.name]) for field in fields(job)}
+
+
+def values(job: Any, *kinds: Kind) -> dict[str, Any]:
+    """A job's settings of these kinds, fit for JSON and TOML; all of them where none is named."""
+    stated = settings(type(job)).items()
+    names = [name for name, setting in stated if not kinds or setting.kind in kinds]
+    return {name: plain(getattr(job, name)) for name in names}
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON and TOML know it: paths become text, tuples lists."""
+    if isinstance(value, tuple):
+        return [plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+def _setting(hint: Any) -> Setting:
+    return next(extra for extra in get_args(hint) if isinstance(extra, Setting))

@@ -1,0 +1,114 @@
+"""Checked dataclasses from text: ``rician:sigma=0.1`` becomes ``Rician(sigma=0.1)``."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import fields
+from math import isfinite
+from types import NoneType, UnionType
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+from medclean.errors import UsageError, unknown
+
+T = TypeVar("T")
+
+_WORDS: dict[Any, dict[str, Any]] = {bool: {"true": True, "false": False}, NoneType: {"none": None}}
+
+
+def parse(spec: str) -> tuple[str, dict[str, str]]:
+    """``"gan:l1=50,net=[unet:width=8]"`` to ``("gan", {"l1": "50", "net": "unet:width=8"})``.
+
+    A value that holds commas or colons stands in brackets, which nest.
+
+    Raises:
+        UsageError: The text is not ``name:key=value,key=value``.
+    """
+    name, _, rest = spec.partition(":")
+    values: dict[str, str] = {}
+    for pair in split(rest):
+        key, equals, value = pair.partition("=")
+        if not (key and equals) or key in values:
+            raise UsageError(f"{spec!r}: expected name:key=value,key=value, got {pair!r}")
+        if value.startswith("[") and value.endswith("]"):
+            value = value[1:-1]
+        elif ":" in value:
+            raise UsageError(f"{spec!r}: write {key}=[{value}], in brackets")
+        values[key] = value
+    return name, values
+
+
+def split(text: str, at: str = ",") -> list[str]:
+    """Cut a text where ``at`` stands outside brackets; empty parts are left out."""
+    parts, depth = [""], 0
+    for character in text:
+        depth += (character == "[") - (character == "]")
+        if depth < 0:
+            break
+        if character == at and not depth:
+            parts.append("")
+        else:
+            parts[-1] += character
+    if depth:
+        raise UsageError(f"{text!r}: brackets do not match")
+    return [part for part in parts if part]
+
+
+def build(cls: type[T], values: Mapping[str, str], name: str) -> T:
+    """Make a dataclass from texts, each turned into its field's type.
+
+    Args:
+        cls: A dataclass; its own checks raise ValueError.
+        values: Text by field name.
+        name: What error messages call it.
+
+    Raises:
+        UsageError: An unknown field, a value of another type, or one that the checks refuse.
+    """
+    types = get_type_hints(cls)
+    known = [field.name for field in fields(cls)]  # type: ignore[arg-type]  # T is a dataclass
+    made: dict[str, Any] = {}
+    for key, text in values.items():
+        if key not in known:
+            raise unknown(f"option of {name}", key, known)
+        try:
+            made[key] = convert(text, types[key])
+        except (ValueError, KeyError):
+            wanted = getattr(types[key], "__name__", types[key])
+            raise UsageError(f"{name}: {key}={text!r} is no {wanted}") from None
+    try:
+        return cls(**made)
+    except ValueError as error:
+        raise UsageError(f"{name}: {error}") from None
+
+
+def spell(name: str, options: Any) -> str:
+    """The spec that ``parse`` and ``build`` turn into these options; defaults are left out."""
+    stated = {f.name: getattr(options, f.name) for f in fields(options)}
+    changed = {f.name: stated[f.name] for f in fields(options) if stated[f.name] != f.default}
+    pairs = ",".join(f"{key}={_text(value)}" for key, value in changed.items())
+    return f"{name}:{pairs}" if pairs else name
+
+
+def convert(text: str, to: Any) -> Any:
+    """Text as a value of a type; ValueError or KeyError where it is none."""
+    inner = get_args(to)
+    if isinstance(to, UnionType):  # the first that fits: none, then numbers, then text
+        for arm in sorted(inner, key=lambda arm: (arm is str, arm is not NoneType)):
+            with suppress(ValueError, KeyError):
+                return convert(text, arm)
+        raise ValueError(text)
+    if get_origin(to) is tuple:
+        return tuple(convert(part, inner[0]) for part in split(text))
+    if get_origin(to) is Literal:
+        return {str(choice): choice for choice in inner}[text]
+    if to in _WORDS:
+        return _WORDS[to][text]
+    if to is float and not isfinite(float(text)):
+        raise ValueError(text)
+    return to(text)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, tuple):
+        return f"[{','.join(map(_text, value))}]"
+    text = str(value).lower() if value is None or isinstance(value, bool) else str(value)
+    return f"[{text}]" if set(text) & set(",:[]") else text
