@@ -40,6 +40,12 @@ def values(job: Any, *kinds: Kind) -> dict[str, Any]:
     return {name: plain(getattr(job, name)) for name in names}
 
 
+def changed(job: Any, kind: Kind) -> dict[str, Any]:
+    """A job's settings of a kind that differ from their defaults, fit for JSON."""
+    defaults = {field.name: plain(field.default) for field in fields(job)}
+    return {name: v for name, v in values(job, kind).items() if v != defaults[name]}
+
+
 def plain(value: Any) -> Any:
     """A value as JSON and TOML know it: paths become text, tuples lists."""
     if isinstance(value, tuple):

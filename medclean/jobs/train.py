@@ -82,3 +82,9 @@ class TrainJob:
         if min(self.validation, self.test) < 0 or self.validation + self.test >= 1:
             shares = f"{self.validation:g} and {self.test:g}"
             raise ValueError(f"validation and test are {shares}, expected to leave some to train")
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Of the patients, by split."""
+        train = 1 - self.validation - self.test
+        return {"train": train, "validation": self.validation, "test": self.test}
