@@ -1,0 +1,29 @@
+"""Additive white Gaussian noise."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from medclean.volume import Given, Image, Level
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """``y = x + n`` with ``n ~ N(0, sigma^2)``.
+
+    Attributes:
+        sigma: Standard deviation: a fraction of the scale, or with a unit, as in 20HU.
+        clip: Cut values off at 0 and at the scale, as some papers do in training.
+    """
+
+    sigma: Level = 0.05
+    clip: bool = False
+
+    def __call__(self, image: Image, rng: np.random.Generator, given: Given) -> Image:
+        """Add noise to a slice ``(H, W)`` in real-world units."""
+        sigma = np.float32(given.absolute(self.sigma))
+        noisy = image + sigma * rng.standard_normal(image.shape, np.float32)
+        return noisy.clip(0, np.float32(given.scale)) if self.clip else noisy
+
+
+PROVIDES = Gaussian

@@ -1,0 +1,33 @@
+"""Rician noise of magnitude MRI."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from medclean.volume import Given, Image, Level
+
+
+@dataclass(frozen=True)
+class Rician:
+    """``y = |x + n1 + i n2|`` with ``n1, n2 ~ N(0, sigma^2)`` (Gudbjartsson and Patz, 1995).
+
+    Where nothing is, ``y`` has a mean of ``sigma * sqrt(pi / 2)``; far above the noise it is like
+    Gaussian noise around ``sqrt(x^2 + sigma^2)``.
+
+    Attributes:
+        sigma: Standard deviation of each part: a fraction of the scale, or with a unit.
+        clip: Cut values off at the scale, as some papers do in training.
+    """
+
+    sigma: Level = 0.05
+    clip: bool = False
+
+    def __call__(self, image: Image, rng: np.random.Generator, given: Given) -> Image:
+        """Add noise to a magnitude slice ``(H, W)`` in real-world units."""
+        sigma = np.float32(given.absolute(self.sigma))
+        real, imaginary = sigma * rng.standard_normal((2, *image.shape), np.float32)
+        noisy = np.hypot(image + real, imaginary)
+        return noisy.clip(0, np.float32(given.scale)) if self.clip else noisy
+
+
+PROVIDES = Rician

@@ -1,0 +1,1 @@
+"""What a slice says about itself: its noise, its body, its frequencies."""

@@ -1,0 +1,39 @@
+"""Where the body is in a slice."""
+
+import numpy as np
+from scipy import ndimage
+from skimage.filters import threshold_otsu
+
+from medclean.volume import Image, Mask
+
+CT_BODY = -500.0  # HU, half way between air and water
+SMALL = 0.1  # of the largest piece: smaller pieces are specks or the table
+
+
+def body_mask(image: Image, modality: str) -> Mask:
+    """True inside the body: cavities count as inside, specks and thin tables do not.
+
+    CT is cut at -500 HU. Elsewhere Otsu's threshold (1979) finds the bright class of the
+    square root of the smoothed slice; the root keeps bright fat or fluid from hiding the rest.
+
+    Args:
+        image: ``(rows, columns)``, in HU for CT, any unit else.
+        modality: ``"CT"``, or anything else for the rule without units.
+
+    Returns:
+        ``(rows, columns)``; empty where the slice is constant.
+    """
+    smooth = ndimage.gaussian_filter(np.asarray(image, np.float64), 2)
+    if modality == "CT":
+        bright = smooth > CT_BODY
+    elif np.ptp(image) > 0:
+        root = np.sqrt(smooth - smooth.min())
+        bright = root > threshold_otsu(root)
+    else:
+        bright = np.zeros(image.shape, bool)
+    pieces, count = ndimage.label(bright)
+    if not count:
+        return bright
+    sizes = np.bincount(pieces.ravel())
+    sizes[0] = 0  # what is not bright
+    return ndimage.binary_fill_holes((sizes >= SMALL * sizes.max())[pieces])

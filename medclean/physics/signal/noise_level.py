@@ -1,0 +1,75 @@
+"""How strong the noise of a slice is, measured from the slice alone."""
+
+from collections.abc import Iterable
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from medclean.physics.signal.body import body_mask
+from medclean.volume import Image, Mask
+
+LAGS = (1, 2, 3, 4)  # pixels
+LEVEL = 1.35  # growth from one lag to the next at which the estimate has levelled off
+FLAT = 0.5  # share of the body that is looked at: where the smoothed slice is flattest
+NORMAL_MAD = 0.6744897501960817  # median |x| of a standard normal variable
+
+
+def noise_level(image: Image, mask: Mask | None = None) -> float:
+    """Standard deviation of the noise of one slice, in the slice's unit.
+
+    The median absolute response to Immerkaer's difference kernel (1996), [1, -2, 1] along rows
+    times the same along columns, where the body is flattest. It cancels planes and is blind to
+    edges. Noise that interpolation or a reconstruction kernel has blurred is too smooth for
+    neighbouring pixels: the kernel is spread until its response no longer grows, which comes
+    within a quarter of the level.
+
+    Limits: an even level is assumed; where it varies (parallel imaging, CT) this is a middle
+    value. Rician noise is a few percent low where the signal is under 3 sigma. A noise-free slice
+    gives its finest texture (0.3 % of scale for a brain), a level below half a stored unit may
+    give 0, and noise correlated over more than 3 pixels reads too low.
+
+    Args:
+        image: ``(rows, columns)``.
+        mask: True where a pixel is part of the image; within it, the body is looked at.
+
+    Returns:
+        0 where the slice is constant or smaller than the kernel.
+    """
+    if mask is not None and mask.any():
+        image = np.where(mask, image, image[mask].min())  # padding may lie far below all values
+    if np.ptp(image) == 0:
+        return 0.0
+    inside = body_mask(image, "") & (True if mask is None else mask)
+    if inside.any():
+        slope = ndimage.gaussian_gradient_magnitude(image, 2, output=np.float64)
+        inside = inside & (slope <= np.quantile(slope[inside], FLAT))
+    values = image.astype(np.float64)
+    levels = [_at_lag(values, inside, lag) for lag in LAGS]
+    for level, wider in pairwise(levels):
+        if wider <= LEVEL * level:
+            return level
+    return levels[0]  # it only grows: this is structure, not blurred noise
+
+
+def series_noise_level(slices: Iterable[float]) -> float:
+    """The noise level of a series: the median of those of its slices; 0 for none."""
+    found = list(slices)
+    return float(np.median(found)) if found else 0.0
+
+
+def _at_lag(image: NDArray[np.float64], inside: Mask, lag: int) -> float:
+    """Noise by differences over ``lag`` pixels, without pixels around which nothing varies."""
+    if min(image.shape) <= 2 * lag:
+        return 0.0
+    kernel = np.zeros(2 * lag + 1)
+    kernel[[0, lag, -1]] = 1, -2, 1
+    response = ndimage.correlate1d(ndimage.correlate1d(image, kernel, axis=0), kernel, axis=1)
+    reach = 2 * lag + 1
+    varies = ndimage.maximum_filter(image, reach) > ndimage.minimum_filter(image, reach)
+    whole = (slice(lag, -lag), slice(lag, -lag))  # further out the kernel leaves the image
+    there = (inside & varies)[whole]
+    if not there.any():
+        return 0.0
+    return float(np.median(np.abs(response[whole][there])) / 6 / NORMAL_MAD)  # 6: kernel's norm

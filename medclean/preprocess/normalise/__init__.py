@@ -1,0 +1,1 @@
+"""Invertible intensity maps, one a file."""
