@@ -1,0 +1,270 @@
+"""A data set as spans of bytes: what is not changed is copied as it stands, private or not.
+
+Only the top level is scanned; a sequence is looked into when its items are asked for. A change
+names an element and its new value, the VR comes from the dictionary. PS3.5 section 7.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
+from struct import Struct
+from typing import NamedTuple, TypeAlias
+
+from pydicom.datadict import dictionary_VR, tag_for_keyword
+from pydicom.valuerep import EXPLICIT_VR_LENGTH_32
+
+from medclean.errors import DataError
+
+Key: TypeAlias = str | int  # keyword, or tag as 0x00100010
+Value: TypeAlias = "str | int | bytes | list[Item] | tuple[str, str | int | bytes] | Encoded"
+Item: TypeAlias = "bytes | Mapping[str, Value]"
+Changes: TypeAlias = "dict[Key, Value | None]"
+"""New values by element; None removes one.
+
+A value is text (ASCII), an integer, raw bytes, or the items of a sequence: each its values by
+keyword, or the encoded content of an existing item. A pair states the VR where the dictionary
+leaves it open.
+"""
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A whole element as it shall stand in the file."""
+
+    element: bytes
+
+
+UNDEFINED = 0xFFFFFFFF
+SIZES = {"US": 2, "SS": 2, "UL": 4, "SL": 4, "UV": 8, "SV": 8}
+_ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
+_DEPTH = 64  # deeper nesting is an attack, not an image
+_TAG = {order: Struct(f"{order}HHL") for order in "<>"}  # implicit VR, and items of any encoding
+_SHORT = {order: Struct(f"{order}HH2sH") for order in "<>"}
+_LENGTH = {order: Struct(f"{order}L") for order in "<>"}
+
+
+class Span(NamedTuple):
+    """Where an element lies.
+
+    Attributes:
+        vr: As written; ``""`` where the element is encoded with implicit VR.
+        start: Its first byte.
+        value: First byte of its value.
+        stop: First byte behind its value.
+        end: First byte behind it: ``stop``, or 8 more where a delimiter closes it.
+    """
+
+    vr: str
+    start: int
+    value: int
+    stop: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Elements:
+    """A data set, or an item of a sequence.
+
+    Attributes:
+        data: The bytes it lies in.
+        start: Its first byte in ``data``.
+        end: First byte behind it.
+        explicit: Whether VRs are written.
+        order: ``"<"`` little endian, ``">"`` big endian.
+        depth: Sequences that it lies in.
+    """
+
+    data: bytes
+    start: int
+    end: int
+    explicit: bool = True
+    order: str = "<"
+    depth: int = 0
+
+    @cached_property
+    def spans(self) -> dict[int, Span]:
+        """Its elements by tag; of two with the same tag the latter.
+
+        Raises:
+            DataError: A length or a delimiter does not fit the bytes.
+        """
+        spans, at = {}, self.start
+        while at + 8 <= self.end:  # fewer bytes are no element
+            tag, span = self._span(at)
+            spans[tag], at = span, span.end
+        return spans
+
+    def __contains__(self, key: Key) -> bool:
+        return tag_of(key) in self.spans
+
+    def value(self, key: Key) -> bytes:
+        """The raw value of an element, ``b""`` where there is none."""
+        span = self.spans.get(tag_of(key))
+        return self.data[span.value : span.stop] if span else b""
+
+    def text(self, key: Key) -> str:
+        """A value of ASCII, without its padding; other bytes as Latin-1."""
+        return self.value(key).decode("latin-1").strip(" \0")
+
+    def texts(self, key: Key) -> list[str]:
+        """The values of a text; none where it is absent or empty."""
+        text = self.text(key)
+        return [part.strip(" ") for part in text.split("\\")] if text else []
+
+    def number(self, key: Key, absent: int = 0) -> int:
+        """An unsigned binary integer such as Rows, little endian."""
+        return int.from_bytes(self.value(key), "little") or absent
+
+    def items(self, key: Key) -> list["Elements"]:
+        """The items of a sequence; none where it is absent or empty.
+
+        Raises:
+            DataError: The value is no sequence of items.
+        """
+        span = self.spans.get(tag_of(key))
+        return self.items_of(span) if span else []
+
+    def before(self, tag: int) -> "Elements":
+        """Its leading elements, up to the first that has this tag or a greater one."""
+        at = self.start
+        while at + 8 <= self.end and self._tag(at) < tag:
+            at = self._span(at)[1].end
+        return replace(self, end=at)
+
+    def items_of(self, span: Span) -> list["Elements"]:
+        """The items of the sequence in a span. UN holds implicit VR (PS3.5 6.2.2, note 2)."""
+        explicit = self.explicit and span.vr not in ("", "UN")
+        items, at = [], span.value
+        while at + 8 <= span.stop:
+            start, stop, after = self._item(at, span.stop, explicit)
+            items.append(Elements(self.data, start, stop, explicit, self.order, self.depth + 1))
+            at = after
+        return items
+
+    def patched(self, changes: Changes) -> bytes:
+        """The data set with some elements replaced, added or removed, in order of their tags."""
+        new = {tag_of(key): value for key, value in changes.items()}
+        kept = {
+            tag: self.data[span.start : span.end]
+            for tag, span in self.spans.items()
+            if tag not in new
+        }
+        made = {
+            tag: element(tag, value, explicit=self.explicit)
+            for tag, value in new.items()
+            if value is not None
+        }
+        return b"".join(part for _, part in sorted((kept | made).items()))
+
+    def _span(self, at: int) -> tuple[int, Span]:
+        """The element that begins at a byte."""
+        group, number, letters, length = _SHORT[self.order].unpack_from(self.data, at)
+        vr, value = "", at + 8
+        # Readers take other bytes than two letters as an element of implicit VR, and so do we.
+        if self.explicit and letters.isalpha() and letters.isupper() and group != 0xFFFE:
+            vr = letters.decode("ascii")
+            if vr in EXPLICIT_VR_LENGTH_32:
+                if value + 4 > self.end:
+                    raise _broken("the last element has no length")
+                (length,) = _LENGTH[self.order].unpack_from(self.data, value)
+                value += 4
+        else:
+            (length,) = _LENGTH[self.order].unpack_from(self.data, at + 4)
+        if length == UNDEFINED:
+            explicit = self.explicit and vr not in ("", "UN")
+            stop = self._delimiter(value, explicit)
+            end = stop + 8
+        else:
+            stop = end = value + length
+        if end > self.end:
+            raise _broken(f"element ({group:04X},{number:04X}) of {length} bytes goes beyond it")
+        return group << 16 | number, Span(vr, at, value, stop, end)
+
+    def _delimiter(self, at: int, explicit: bool) -> int:
+        """Where the sequence delimiter stands that belongs to the items from a byte on."""
+        while at + 8 <= self.end:
+            if self._tag(at) == _SEQUENCE_END:
+                return at
+            _, _, at = self._item(at, self.end, explicit)
+        raise _broken("a sequence has no end")
+
+    def _item(self, at: int, end: int, explicit: bool) -> tuple[int, int, int]:
+        """First byte of an item's content, the first behind that, and the first behind the item."""
+        group, number, length = _TAG[self.order].unpack_from(self.data, at)
+        if group << 16 | number != _ITEM:
+            raise _broken(f"({group:04X},{number:04X}) where an item of a sequence should begin")
+        start = at + 8
+        if length != UNDEFINED:
+            if start + length > end:
+                raise _broken("an item goes beyond its sequence")
+            return start, start + length, start + length
+        if self.depth >= _DEPTH:
+            raise _broken(f"sequences are nested more than {_DEPTH} deep")
+        inner = Elements(self.data, start, end, explicit, self.order, self.depth + 1)
+        at = start
+        while at + 8 <= end:
+            if inner._tag(at) == _ITEM_END:
+                return start, at, at + 8
+            at = inner._span(at)[1].end
+        raise _broken("an item has no end")
+
+    def _tag(self, at: int) -> int:
+        group, number, _ = _TAG[self.order].unpack_from(self.data, at)
+        return group << 16 | number
+
+
+@cache
+def tag_of(key: Key) -> int:
+    """The tag that a keyword stands for, as 0x00100010."""
+    tag = tag_for_keyword(key) if isinstance(key, str) else key
+    if tag is None:
+        raise KeyError(key)
+    return tag
+
+
+def element(key: Key, value: Value, *, explicit: bool) -> bytes:
+    """An encoded element, little endian; its value is padded to even length."""
+    if isinstance(value, Encoded):
+        return value.element
+    tag = tag_of(key)
+    vr, plain = value if isinstance(value, tuple) else (dictionary_VR(tag), value)
+    match plain:
+        case list():
+            body = b"".join(item(part, explicit=explicit) for part in plain)
+        case int():
+            body = plain.to_bytes(SIZES[vr], "little", signed=vr[0] == "S")
+        case str():
+            body = plain.encode("ascii")
+        case _:
+            body = plain
+    if len(body) % 2:
+        body += b"\0" if vr == "UI" or vr[0] == "O" else b" "
+    return header(tag, vr, len(body), explicit=explicit) + body
+
+
+def item(content: Item, *, explicit: bool) -> bytes:
+    """An encoded item of a sequence, with its length stated."""
+    if not isinstance(content, bytes):
+        parts = {tag_of(key): value for key, value in content.items()}
+        content = b"".join(element(tag, parts[tag], explicit=explicit) for tag in sorted(parts))
+    return header(_ITEM, "", len(content), explicit=False) + content
+
+
+def header(tag: int, vr: str, length: int, *, explicit: bool) -> bytes:
+    """Tag, VR and length of an element, little endian.
+
+    Raises:
+        DataError: The value is too long for its VR.
+    """
+    group, number = tag >> 16, tag & 0xFFFF
+    if not explicit:
+        return _TAG["<"].pack(group, number, length)
+    if vr in EXPLICIT_VR_LENGTH_32:
+        return _SHORT["<"].pack(group, number, vr.encode(), 0) + _LENGTH["<"].pack(length)
+    if length > 0xFFFF:
+        raise DataError(f"({group:04X},{number:04X}) has {length} bytes, expected at most 65535")
+    return _SHORT["<"].pack(group, number, vr.encode(), length)
+
+
+def _broken(why: str) -> DataError:
+    return DataError(f"the data set cannot be taken apart: {why}; was the file cut off?")

@@ -1,0 +1,251 @@
+"""What a scan needs to know of a DICOM file; small, so that those of a whole archive fit."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from sys import intern
+from typing import Literal
+
+from pydicom.dataset import Dataset
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
+
+from medclean.archive.dicom.parse import NotAnImage, Parsed, one_reason, parse_header
+from medclean.archive.dicom.values import (
+    Values,
+    integer,
+    number,
+    numbers,
+    real,
+    text,
+    texts,
+    unsigned,
+    values,
+    vendor_scale,
+)
+from medclean.archive.series import LeftOut, key_of
+from medclean.errors import DataError
+
+PIXELS_LIMIT = 1 << 31
+"""Bytes that the decoded pixels of one file may have."""
+FRAMES_LIMIT = 1 << 20
+NATIVE = {
+    "",  # no file meta: pydicom finds out which of them it is
+    ImplicitVRLittleEndian,
+    ExplicitVRLittleEndian,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+}
+_ALLOCATED = (8, 16, 32)
+
+
+@dataclass(frozen=True)
+class Header:
+    """Facts of one DICOM object, by the names of their elements.
+
+    Attributes:
+        path: Relative to the root of the scan.
+        bytes: Size of the file.
+        syntax: Transfer Syntax UID; ``""`` where the file has no file meta.
+        sop_class: From the data set, else from the file meta; so is ``uid``.
+        repaired: A Type 1 UID is empty or missing.
+        notes: What is odd about it and harmless.
+        context: Hash of Frame of Reference, study date, accession number and folder: what stands
+            for a study where its UID is empty (DICOM.md 1.2).
+        component: Complex Image Component (0008,9208).
+        own: Contributing Equipment names medclean.
+        pixels: ``"integer"``, ``"float"``, or ``""`` where there are none.
+        available: Bytes that the file has for its pixels.
+        position: Image Position (Patient), mm.
+        orientation: Image Orientation (Patient): direction of the columns' index, of the rows'.
+        spacing: Of rows and columns, mm.
+        gap: Spacing Between Slices, else Slice Thickness, else 1; mm.
+        contrast: Echo time, inversion time and b-value, as far as stated.
+        time: What orders images of one position: temporal position, trigger time, frame reference
+            time, acquisition date and time.
+        trigger: Trigger Time, ms after the R wave.
+        vendor_scale: Philips' scale slope (2005,xx0E).
+    """
+
+    path: str
+    bytes: int
+    syntax: str
+    sop_class: str
+    uid: str
+    study_uid: str
+    series_uid: str
+    repaired: bool
+    notes: tuple[str, ...]
+    context: str
+    modality: str
+    image_type: tuple[str, ...]
+    component: str
+    rescale_type: str
+    series_type: tuple[str, ...]
+    units: str
+    own: bool
+    series_number: int | None
+    instance_number: int | None
+    rows: int
+    columns: int
+    frames: int
+    samples: int
+    photometric: str
+    allocated: int
+    stored: int
+    high: int
+    signed: bool
+    pixels: Literal["integer", "float", ""]
+    available: int
+    position: tuple[float, ...] | None
+    orientation: tuple[float, ...] | None
+    spacing: tuple[float, ...] | None
+    gap: float
+    contrast: tuple[float | None, ...]
+    time: tuple[float, float, float, str]
+    trigger: float | None
+    vendor_scale: float | None
+
+    @property
+    def broken(self) -> str:
+        """Why its pixels cannot be read, as far as the header shows it; else ``""``.
+
+        Every product is Python's, without overflow, and bounded by what the file holds: a header
+        alone never makes us allocate.
+        """
+        if not (self.rows and self.columns and self.frames > 0):
+            return f"has {self.frames} frames of {self.rows} x {self.columns} pixels"
+        if self.allocated not in _ALLOCATED or not 0 < self.stored <= self.allocated:
+            return f"has Bits Allocated {self.allocated} and Bits Stored {self.stored}"
+        if self.frames > FRAMES_LIMIT:
+            return f"claims {self.frames} frames; we take {FRAMES_LIMIT} a file"
+        needed = self.frames * self.rows * self.columns * self.samples * self.allocated // 8
+        if needed > PIXELS_LIMIT:
+            return f"claims {needed >> 20} MiB of pixels; we take {PIXELS_LIMIT >> 20} MiB a file"
+        least = needed if self.syntax in NATIVE else self.frames * 8  # an item each, PS3.5 A.4
+        if least > self.available:
+            return f"is cut off: it has {self.available} bytes of pixels and needs {least}"
+        return ""
+
+
+def read_headers(root: Path, paths: Sequence[str]) -> list[Header | LeftOut]:
+    """The headers of some files, or why there is none."""
+    return [read_header(root, path) for path in paths]
+
+
+def read_header(root: Path, path: str) -> Header | LeftOut:
+    """The header of a file, or why there is none."""
+    try:
+        size = (root / path).stat().st_size
+        parsed = parse_header(root / path)
+        with one_reason("cannot be parsed"):
+            return header_of(parsed, path, size)
+    except NotAnImage as why:
+        return LeftOut(path, "skipped", str(why))
+    except DataError as error:
+        return LeftOut(path, "failed", str(error))
+    except OSError as error:
+        return LeftOut(path, "failed", f"cannot be read: {(error.strerror or '').lower()}")
+
+
+def header_of(parsed: Parsed, path: str, size: int) -> Header:
+    """What a data set says.
+
+    Raises:
+        NotAnImage: It says nothing that an image, or another DICOM object, would.
+    """
+    data, meta = values(parsed.data), parsed.data.file_meta
+    sop_class, uid = text(data, "SOPClassUID"), text(data, "SOPInstanceUID")
+    study, series = text(data, "StudyInstanceUID"), text(data, "SeriesInstanceUID")
+    meta_class, meta_uid = (
+        _meta(meta, "MediaStorageSOPClassUID"),
+        _meta(meta, "MediaStorageSOPInstanceUID"),
+    )
+    rows, spacing = unsigned(data, "Rows"), numbers(data, "PixelSpacing", 2)
+    if not (sop_class or meta_class or rows):
+        raise NotAnImage("not DICOM")
+    return Header(
+        path=path,
+        bytes=size,
+        syntax=intern(_meta(meta, "TransferSyntaxUID")),
+        sop_class=intern(sop_class or meta_class),
+        uid=uid or meta_uid,
+        study_uid=intern(study),
+        series_uid=intern(series),
+        repaired=not (sop_class and uid and study and series),
+        notes=_differences((sop_class, meta_class), (uid, meta_uid)),
+        context=_context(data, path),
+        modality=intern(text(data, "Modality")),
+        image_type=_interned(texts(data, "ImageType")),
+        component=intern(text(data, "ComplexImageComponent")),
+        rescale_type=intern(text(data, "RescaleType")),
+        series_type=_interned(texts(data, "SeriesType")),
+        units=intern(text(data, "Units")),
+        own=_is_own(parsed.data),
+        series_number=integer(data, "SeriesNumber"),
+        instance_number=integer(data, "InstanceNumber"),
+        rows=rows or 0,
+        columns=unsigned(data, "Columns") or 0,
+        frames=integer(data, "NumberOfFrames") or 1,
+        samples=unsigned(data, "SamplesPerPixel") or 1,
+        photometric=intern(text(data, "PhotometricInterpretation")),
+        allocated=unsigned(data, "BitsAllocated") or 0,
+        stored=unsigned(data, "BitsStored") or 0,
+        high=unsigned(data, "HighBit") or 0,
+        signed=unsigned(data, "PixelRepresentation") == 1,
+        pixels=parsed.pixels,
+        available=parsed.available,
+        position=numbers(data, "ImagePositionPatient", 3),
+        orientation=numbers(data, "ImageOrientationPatient", 6),
+        spacing=spacing if spacing and min(spacing) > 0 else None,
+        gap=abs(number(data, "SpacingBetweenSlices") or number(data, "SliceThickness") or 1.0),
+        contrast=(
+            number(data, "EchoTime"),
+            number(data, "InversionTime"),
+            real(data, "DiffusionBValue"),
+        ),
+        time=(
+            number(data, "TemporalPositionIdentifier") or 0.0,
+            number(data, "TriggerTime") or 0.0,
+            number(data, "FrameReferenceTime") or 0.0,
+            text(data, "AcquisitionDateTime")
+            or text(data, "AcquisitionDate") + text(data, "AcquisitionTime"),
+        ),
+        trigger=number(data, "TriggerTime"),
+        vendor_scale=vendor_scale(data),
+    )
+
+
+def _meta(meta: Dataset, keyword: str) -> str:
+    return str(meta.get(keyword) or "").strip(" \0")
+
+
+def _interned(values: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(map(intern, values))
+
+
+def _differences(sop_class: tuple[str, str], uid: tuple[str, str]) -> tuple[str, ...]:
+    """Where data set and file meta, in this order, both say something, and not the same."""
+    pairs = {"SOP Class": sop_class, "SOP Instance": uid}
+    return tuple(
+        f"its file meta names another {what} UID"
+        for what, (own, meta) in pairs.items()
+        if own and meta and own != meta
+    )
+
+
+def _context(data: Values, path: str) -> str:
+    stated = ("FrameOfReferenceUID", "StudyDate", "AccessionNumber")
+    return key_of((*(text(data, keyword) for keyword in stated), str(PurePosixPath(path).parent)))
+
+
+def _is_own(data: Dataset) -> bool:
+    """Whether an item of Contributing Equipment Sequence (PS3.3 C.12.1) has us as manufacturer."""
+    if "ContributingEquipmentSequence" not in data:
+        return False
+    makers = (item.get("Manufacturer") for item in data.ContributingEquipmentSequence)
+    return any(str(maker).strip().casefold() == "medclean" for maker in makers)

@@ -1,0 +1,195 @@
+"""What an object is, by SOP Class and type words: which are denoised, and which only if asked.
+
+Never by Modality: a dose screen states CT too.
+"""
+
+import re
+from collections.abc import Callable, Collection, Iterator
+from typing import NamedTuple
+
+from pydicom.uid import (
+    UID,
+    CTImageStorage,
+    EnhancedCTImageStorage,
+    EnhancedMRImageStorage,
+    EnhancedPETImageStorage,
+    LegacyConvertedEnhancedCTImageStorage,
+    LegacyConvertedEnhancedMRImageStorage,
+    LegacyConvertedEnhancedPETImageStorage,
+    MRImageStorage,
+    PositronEmissionTomographyImageStorage,
+    SecondaryCaptureImageStorage,
+)
+
+from medclean.archive.dicom.headers import Header
+
+CLASSIC = {
+    CTImageStorage: "CT",
+    MRImageStorage: "MR",
+    PositronEmissionTomographyImageStorage: "PT",
+}
+MULTI_FRAME = {
+    EnhancedCTImageStorage: "CT",
+    EnhancedMRImageStorage: "MR",
+    EnhancedPETImageStorage: "PT",
+    LegacyConvertedEnhancedCTImageStorage: "CT",
+    LegacyConvertedEnhancedMRImageStorage: "MR",
+    LegacyConvertedEnhancedPETImageStorage: "PT",
+}
+# Words of Image Type, from value 3 on.
+_LOCALIZERS = {"LOCALIZER", "SCOUT", "TOPOGRAM", "SURVIEW", "SURVEY"}
+_PHASES = {"P", "PHASE", "R", "REAL", "I", "IMAGINARY"}
+_MAPS = {
+    *("MAP", "SUBTRACTION", "SUB", "STDDEV", "TTEST", "ZSCORE", "SCREENSAVE", "SCREEN", "SAVE"),
+    *("PROJECTION", "MPR", "CPR", "CURVED", "REFORMATTED", "MIP", "MINIP", "MNIP", "VRT", "SSD"),
+    *("PERFUSION", "CBF", "RCBF", "RELCBF", "CBV", "RCBV", "RELCBV", "MTT", "TTP", "TMAX"),
+    *("ADC", "EADC", "FA"),
+}
+# Value 4 of a multi-energy CT image, all but VMI (PS3.3 C.8.15.2.1.1.5).
+_ENERGY_MAPS = {
+    *("MAT_SPECIFIC", "MAT_REMOVED", "MAT_FRACTIONAL", "MAT_MODIFIED", "MAT_VALUE_BASED"),
+    *("EFF_ATOMIC_NUM", "ELECTRON_DENSITY"),
+}
+_NO_IMAGES = re.compile("Segmentation|Dose|Parametric Map|Surface|Spectroscopy|Raw Data|Waveform")
+_RAW_AND_SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66"  # of classes newer than the dictionary too
+
+
+class Kind(NamedTuple):
+    """A kind of object that is skipped.
+
+    Attributes:
+        word: What ``--include`` calls it; ``""`` where nothing lets it in.
+        reason: Why it is skipped.
+        holds: Whether an object is one.
+    """
+
+    word: str
+    reason: str
+    holds: Callable[[Header], bool]
+
+
+def kind_of(header: Header, include: Collection[str] = ()) -> tuple[str, str]:
+    """The kind that an object belongs to, and why it is skipped; ``""`` for each where not.
+
+    Args:
+        header: Of the object.
+        include: Kinds that are let in; ``"all"`` for every one that can be.
+    """
+    kinds = list(_kinds(header))
+    for kind in kinds:
+        if not kind.word:
+            return "", kind.reason
+        if not {kind.word, "all"} & set(include):
+            return kind.word, f"{kind.word}: {kind.reason}; --include {kind.word} takes it"
+    return (kinds[0].word if kinds else ""), ""
+
+
+def modality_of(header: Header) -> str:
+    """``"CT"``, ``"MR"`` or ``"PT"`` by SOP Class, ``""`` for others."""
+    return CLASSIC.get(UID(header.sop_class)) or MULTI_FRAME.get(UID(header.sop_class), "")
+
+
+def unit_of(header: Header) -> str:
+    """Of the real-world values: HU, Bq/ml where Units (0054,1001) says so, else ``"au"``."""
+    units = {("CT", ""): "HU", ("CT", "HU"): "HU", ("PT", "BQML"): "Bq/ml"}
+    modality = modality_of(header)
+    return units.get((modality, header.rescale_type if modality == "CT" else header.units), "au")
+
+
+def has_no_pixels(header: Header) -> bool:
+    """Reports, presentation states, spectra; such an object is no gap in its series."""
+    return not header.pixels
+
+
+def has_no_class(header: Header) -> bool:
+    """ACR-NEMA and the like: nothing could be derived from it that conforms."""
+    return not header.sop_class
+
+
+def is_no_image(header: Header) -> bool:
+    """Segmentations, dose grids, parametric maps: numbers with a meaning of their own."""
+    named = _NO_IMAGES.search(UID(header.sop_class).name)
+    return bool(named) or header.sop_class.startswith(_RAW_AND_SEGMENTATION)
+
+
+def is_no_monochrome(header: Header) -> bool:
+    """Anything but one sample a pixel, MONOCHROME1 or 2, in integers (PS3.3 C.7.6.3.1.2)."""
+    monochrome = header.photometric in ("MONOCHROME1", "MONOCHROME2")
+    return header.samples != 1 or header.pixels != "integer" or not monochrome
+
+
+def is_multi_frame(header: Header) -> bool:
+    """Enhanced or legacy-converted CT, MR or PET."""
+    return header.sop_class in MULTI_FRAME
+
+
+def is_mosaic(header: Header) -> bool:
+    """A Siemens MOSAIC, whose neighbouring pixels may lie in different slices."""
+    return modality_of(header) == "MR" and "MOSAIC" in _words(header)
+
+
+def is_own(header: Header) -> bool:
+    """What medclean made, by Contributing Equipment (PS3.3 C.12.1)."""
+    return header.own
+
+
+def is_secondary(header: Header) -> bool:
+    """Secondary Capture of any kind, also with Modality CT and values in HU."""
+    return f"{header.sop_class}.".startswith(f"{SecondaryCaptureImageStorage}.")
+
+
+def is_other(header: Header) -> bool:
+    """Any other monochrome image: CR, DX, XA, NM, US, a vendor's own class."""
+    return not modality_of(header) and not is_secondary(header)
+
+
+def is_localizer(header: Header) -> bool:
+    """A scout: LOCALIZER in Image Type (PS3.3 C.8.2.1.1.1, C.8.3.1.1.1)."""
+    return bool(_LOCALIZERS & _words(header))
+
+
+def is_phase(header: Header) -> bool:
+    """MR phase, real or imaginary part, by Image Type or Complex Image Component (0008,9208)."""
+    stated = header.component not in ("", "MAGNITUDE")
+    return modality_of(header) == "MR" and (stated or bool(_PHASES & _words(header)))
+
+
+def is_map(header: Header) -> bool:
+    """Pixels that are computed from several images, or whose values are no intensities.
+
+    By a word in Image Type; for PET by Series Type value 2 (PS3.3 C.8.9.1.1.1), for CT by a
+    Rescale Type other than HU (absent means HU, C.8.2.1.1.2) or value 4 of multi-energy images.
+    """
+    modality = modality_of(header)
+    return (
+        bool(_MAPS & _words(header))
+        or (modality == "PT" and "REPROJECTION" in header.series_type[1:2])
+        or (modality == "CT" and header.rescale_type not in ("", "HU"))
+        or (modality == "CT" and bool(_ENERGY_MAPS & set(header.image_type[3:4])))
+    )
+
+
+KINDS = (  # in the order in which they are told
+    Kind("", "has no pixels", has_no_pixels),
+    Kind("", "states no SOP Class", has_no_class),
+    Kind("", "not an image object", is_no_image),
+    Kind("", "not a monochrome integer image", is_no_monochrome),
+    Kind("", "enhanced multi-frame is not supported yet", is_multi_frame),
+    Kind("", "a mosaic of slices is not supported", is_mosaic),
+    Kind("own", "made by medclean", is_own),
+    Kind("secondary", "Secondary Capture", is_secondary),
+    Kind("other", "not CT, MR or PET", is_other),
+    Kind("localizer", "a scout image", is_localizer),
+    Kind("phase", "phase, real or imaginary part", is_phase),
+    Kind("map", "a map, projection or other computed image", is_map),
+)
+
+
+def _kinds(header: Header) -> Iterator[Kind]:
+    return (kind for kind in KINDS if kind.holds(header))
+
+
+def _words(header: Header) -> set[str]:
+    """The words of Image Type from value 3 on: ``CSA MIP`` and ``M_FFE`` are two each."""
+    words = {word for value in header.image_type[2:] for word in re.split("[^A-Z0-9]+", value)}
+    return words - {""}

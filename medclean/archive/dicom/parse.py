@@ -1,0 +1,171 @@
+"""A DICOM file taken apart by pydicom, within bounds; whatever goes wrong becomes one sentence."""
+
+import os
+import stat
+import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO, Literal, NamedTuple
+
+from pydicom.dataelem import RawDataElement
+from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom.filereader import read_dataset, read_partial, read_preamble
+from pydicom.uid import DeflatedExplicitVRLittleEndian, MediaStorageDirectoryStorage
+
+from medclean.errors import DataError
+
+INFLATED_LIMIT = 1 << 30
+"""Bytes that a deflated data set may have; zeros are packed 1000 to 1, and pydicom takes all."""
+INFLATED_HEADER = 1 << 26
+"""Bytes of a deflated data set that are looked at where its pixels are not asked for."""
+
+_PIXELS: dict[int, Literal["integer", "float"]] = {
+    0x7FE00008: "float",
+    0x7FE00009: "float",
+    0x7FE00010: "integer",
+}
+_FIRST_GROUPS = {b"\2\0", b"\0\2", b"\x08\0", b"\0\x08", b"\0\0"}  # in either byte order
+_DEFERRED = 1 << 16  # larger values of a header are left in the file
+
+
+class NotAnImage(Exception):
+    """The file is none that this program reads, which is no failure; the message says why."""
+
+
+class Parsed(NamedTuple):
+    """A data set up to its pixels.
+
+    Attributes:
+        data: Its elements; their values are raw bytes still.
+        pixels: ``"integer"``, ``"float"``, or ``""`` where no pixel data come.
+        available: Bytes that the file has for them.
+    """
+
+    data: FileDataset
+    pixels: Literal["integer", "float", ""]
+    available: int
+
+
+def parse_header(path: Path) -> Parsed:
+    """Read a DICOM file up to its pixels, also one without preamble and file meta.
+
+    Raises:
+        NotAnImage: It is no DICOM file, or a DICOMDIR.
+        DataError: It cannot be opened, or should be DICOM and cannot be parsed.
+    """
+    found: list[int] = []
+
+    def at_pixels(tag: int, _: str | None, length: int) -> bool:
+        found[:] = (tag, length)
+        return tag in _PIXELS
+
+    with one_reason("cannot be parsed"), _opened(path) as file:
+        head, content = _begun(file, INFLATED_HEADER)
+        if content is None:
+            file.seek(0)
+            data = read_partial(file, at_pixels, _DEFERRED, force=True)
+            available = os.fstat(file.fileno()).st_size - file.tell()
+            if available < 0:  # a large value that was passed over ends behind the file
+                raise DataError("is cut off before its pixels")
+        else:
+            head.update(read_dataset(content, False, True, stop_when=at_pixels))
+            data, available = head, found[-1] if found else 0
+        pixels: Literal["integer", "float", ""] = _PIXELS.get(found[0], "") if found else ""
+        if not pixels and _is_cut(data):
+            raise DataError("is cut off before its pixels")
+    return Parsed(data, pixels, available)
+
+
+def parse(path: Path) -> FileDataset:
+    """Read all of a DICOM file.
+
+    Raises:
+        NotAnImage: As ``parse_header``.
+        DataError: As ``parse_header``; or what is deflated has more than ``INFLATED_LIMIT`` bytes.
+    """
+    with one_reason("cannot be parsed"), _opened(path) as file:
+        head, content = _begun(file, INFLATED_LIMIT)
+        if content is None:
+            file.seek(0)
+            return read_partial(file, force=True)
+        if content.getbuffer().nbytes == INFLATED_LIMIT:
+            raise DataError(f"inflates to more than the {INFLATED_LIMIT >> 20} MiB that we take")
+        head.update(read_dataset(content, False, True))
+        return head
+
+
+@contextmanager
+def one_reason(what: str) -> Iterator[None]:
+    """Turn whatever pydicom and codecs raise in this block into a DataError without tag values.
+
+    They raise a dozen types, RecursionError and AttributeError among them, with messages that
+    quote the file. Their warnings are dropped.
+
+    Args:
+        what: How the message begins: ``"cannot be parsed"``.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            yield
+        except (DataError, NotAnImage):
+            raise
+        except RecursionError:
+            raise DataError(f"{what}: its sequences are nested too deep") from None
+        except MemoryError:
+            raise DataError(f"{what}: it needs more memory than there is") from None
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno:
+                raise DataError(f"cannot be read: {os.strerror(error.errno).lower()}") from None
+            raise DataError(f"{what} ({type(error).__name__}); is it damaged?") from None
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    """Open a regular file, and only that: what became a named pipe meanwhile does not block."""
+    with open(os.fspath(path), "rb", opener=_without_waiting) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise NotAnImage("not a file")
+        yield file
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
+def _begun(file: BinaryIO, limit: int) -> tuple[FileDataset, BytesIO | None]:
+    """File meta alone, and the inflated data set if it is a deflated one."""
+    begin = file.read(132)
+    if begin[128:] != b"DICM" and (len(begin) < 8 or begin[:2] not in _FIRST_GROUPS):
+        raise NotAnImage("not DICOM")
+    file.seek(0)
+    preamble = read_preamble(file, force=True)
+    meta = FileMetaDataset(read_dataset(file, False, True, stop_when=_is_behind_meta))
+    if meta.get("MediaStorageSOPClassUID") == MediaStorageDirectoryStorage:
+        raise NotAnImage("a DICOMDIR; the files that it names are found without it")
+    head = FileDataset("", {}, preamble, meta, False, True)
+    if meta.get("TransferSyntaxUID") != DeflatedExplicitVRLittleEndian:
+        return head, None
+    try:
+        stream = zlib.decompressobj(wbits=-zlib.MAX_WBITS)
+        return head, BytesIO(stream.decompress(file.read(limit), limit))
+    except zlib.error:
+        raise DataError("cannot be inflated; is it damaged?") from None
+
+
+def _is_behind_meta(tag: int, _vr: str | None, _length: int) -> bool:
+    return tag >> 16 != 2
+
+
+def _is_cut(data: FileDataset) -> bool:
+    """Whether the file ends within the last value; pydicom takes what there is."""
+    last = max(data.keys(), default=None)
+    element = None if last is None else data.get_item(last, keep_deferred=True)
+    return (
+        isinstance(element, RawDataElement)
+        and element.value is not None
+        and len(element.value) < element.length != 0xFFFFFFFF
+    )

@@ -1,0 +1,111 @@
+"""What every instance of a derived series shares: settled once, in the main process."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TypeAlias
+
+from medclean.archive.derivation import Derivation
+from medclean.archive.dicom.uids import series_uid
+from medclean.archive.series import Frame, Series
+
+Located: TypeAlias = Mapping[str, tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Source:
+    """An image that a derived one was computed from.
+
+    Attributes:
+        sop_class: SOP Class UID.
+        uid: SOP Instance UID.
+        frames: Which of its frames, from 1; all where empty.
+    """
+
+    sop_class: str
+    uid: str
+    frames: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How the instances of one series become derived ones.
+
+    Attributes:
+        derivation: What is done.
+        syntax: As ``--syntax`` has it.
+        series_uid: Of the derived series.
+        sources: What each instance is computed from, itself among it, by the path of its file.
+        left_out: What names the source instances that the derived series lacks; they enter both
+            UIDs, and the series says that it is incomplete.
+        located: Study and Series Instance UID of instances elsewhere, by SOP Instance UID: those
+            that the source may refer to, such as the study's localizers.
+    """
+
+    derivation: Derivation
+    syntax: str
+    series_uid: str
+    sources: Mapping[str, tuple[Source, ...]]
+    left_out: tuple[str, ...] = ()
+    located: Located = field(default_factory=dict)
+
+    def alone(self, instance: int) -> "Plan":
+        """The plan for one instance: little to send to a worker process."""
+        path = tuple(self.sources)[instance]
+        return replace(self, sources={path: self.sources[path]})
+
+
+def plan(
+    series: Series,
+    derivation: Derivation,
+    *,
+    context: int | None = 1,
+    syntax: str = "keep",
+    left_out: Iterable[str] = (),
+    located: Located | None = None,
+) -> Plan:
+    """Settle what the instances of a derived series share.
+
+    Args:
+        series: The source.
+        derivation: What is done to it.
+        context: Neighbouring slices that each slice is computed from, itself among them; None for
+            all of its group.
+        syntax: ``"keep"``, ``"explicit"``, ``"rle"``, ``"jpeg2000"`` or ``"jpegls"``.
+        left_out: What names the source instances that will be missing.
+        located: As in ``Plan``.
+    """
+    names = tuple(sorted(left_out))
+    return Plan(
+        derivation,
+        syntax,
+        series_uid(series, derivation, names),
+        _sources(series, context),
+        names,
+        located or {},
+    )
+
+
+def _sources(series: Series, context: int | None) -> dict[str, tuple[Source, ...]]:
+    """For each instance, what its own frames are computed from, in order of the files."""
+    used: list[set[Frame]] = [set() for _ in series.instances]
+    for group in series.groups:
+        if context is None:
+            for instance in {frame.instance for frame in group.frames}:
+                used[instance].update(group.frames)
+            continue
+        for place, frame in enumerate(group.frames):
+            first = max(0, place - context // 2)
+            used[frame.instance].update(group.frames[first : place + context // 2 + 1])
+    files = zip(series.instances, used, strict=True)
+    return {file.path: _named(series, frames) for file, frames in files}
+
+
+def _named(series: Series, frames: Iterable[Frame]) -> tuple[Source, ...]:
+    numbers: dict[int, list[int]] = {}
+    for frame in sorted(frames, key=lambda frame: (frame.instance, frame.number)):
+        numbers.setdefault(frame.instance, []).append(frame.number + 1)
+    files = ((series.instances[place], tuple(used)) for place, used in numbers.items())
+    return tuple(
+        Source(file.sop_class, file.uid, () if len(used) == file.frames else used)
+        for file, used in files
+    )

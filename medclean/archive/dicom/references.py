@@ -1,0 +1,99 @@
+"""Which images a derived one refers to (PS3.3 C.7.6.1.1.4 and C.12.2)."""
+
+from collections.abc import Sequence
+
+from medclean.archive.derivation import Code
+from medclean.archive.dicom.elements import Changes, Elements, Item
+from medclean.archive.dicom.plan import Located, Source
+from medclean.archive.series import Series
+
+_PURPOSE = Code("121322", "DCM", "Source image for image processing operation")
+_Tree = dict[str, dict[str, dict[str, str]]]  # SOP Class UID by study, series and instance
+
+
+def code_item(code: Code) -> Item:
+    """A term as an item of a code sequence (PS3.3 8.8)."""
+    return {
+        "CodeValue": code.value,
+        "CodingSchemeDesignator": code.scheme,
+        "CodeMeaning": code.meaning,
+    }
+
+
+def references(
+    source: Elements, series: Series, sources: Sequence[Source], located: Located
+) -> Changes:
+    """Source Image Sequence, replaced, and where all referenced instances are to be found.
+
+    Referenced Image Sequence is kept. What it names is found by ``located``, or by what the source
+    itself says about the whereabouts of its references.
+
+    Args:
+        source: The source's data set.
+        series: The source series.
+        sources: The images that this one was computed from.
+        located: Study and series of instances elsewhere, by SOP Instance UID.
+    """
+    tree = _stated(source, series.study_uid)
+    for image in sources:
+        _place(tree, series.study_uid, series.series_uid, image.uid, image.sop_class)
+    for item in source.items("ReferencedImageSequence"):
+        uid = item.text("ReferencedSOPInstanceUID")
+        if uid in located:
+            _place(tree, *located[uid], uid, item.text("ReferencedSOPClassUID"))
+    here = _series_items(tree.pop(series.study_uid))
+    elsewhere: list[Item] = [
+        {"StudyInstanceUID": study, "ReferencedSeriesSequence": _series_items(found)}
+        for study, found in tree.items()
+    ]
+    return {
+        "SourceImageSequence": [_source_item(image) for image in sources],
+        "ReferencedSeriesSequence": here,
+        "StudiesContainingOtherReferencedInstancesSequence": elsewhere or None,
+    }
+
+
+def _source_item(image: Source) -> Item:
+    frames = {"ReferencedFrameNumber": "\\".join(map(str, image.frames))} if image.frames else {}
+    return {
+        "ReferencedSOPClassUID": image.sop_class,
+        "ReferencedSOPInstanceUID": image.uid,
+        **frames,
+        "SpatialLocationsPreserved": "YES",
+        "PurposeOfReferenceCodeSequence": [code_item(_PURPOSE)],
+    }
+
+
+def _stated(source: Elements, study: str) -> _Tree:
+    """What the source says about the whereabouts of its references."""
+    others = source.items("StudiesContainingOtherReferencedInstancesSequence")
+    tree: _Tree = {study: {}}
+    for where, level in [
+        (study, source),
+        *((item.text("StudyInstanceUID"), item) for item in others),
+    ]:
+        for series in level.items("ReferencedSeriesSequence"):
+            for item in series.items("ReferencedInstanceSequence"):
+                uid, sop_class = (
+                    item.text("ReferencedSOPInstanceUID"),
+                    item.text("ReferencedSOPClassUID"),
+                )
+                _place(tree, where, series.text("SeriesInstanceUID"), uid, sop_class)
+    return tree
+
+
+def _place(tree: _Tree, study: str, series: str, uid: str, sop_class: str) -> None:
+    tree.setdefault(study, {}).setdefault(series, {})[uid] = sop_class
+
+
+def _series_items(found: dict[str, dict[str, str]]) -> list[Item]:
+    return [
+        {
+            "SeriesInstanceUID": series,
+            "ReferencedInstanceSequence": [
+                {"ReferencedSOPClassUID": sop_class, "ReferencedSOPInstanceUID": uid}
+                for uid, sop_class in instances.items()
+            ],
+        }
+        for series, instances in found.items()
+    ]

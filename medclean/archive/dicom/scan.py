@@ -1,0 +1,161 @@
+"""Which DICOM files of a tree can be denoised, and the series that they make."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import TypeAlias
+
+from medclean.archive.dicom.grouping import groups
+from medclean.archive.dicom.headers import Header, read_headers
+from medclean.archive.dicom.kinds import kind_of, modality_of, unit_of
+from medclean.archive.dicom.uids import hashed_uid
+from medclean.archive.series import Instance, LeftOut, Scan, Series, key_of
+from medclean.archive.workers import Workers
+from medclean.errors import DataError
+
+Uids: TypeAlias = tuple[str, str]  # Study and Series Instance UID
+
+_CHUNK = 64  # files that a worker reads the headers of at a time
+_LAST_NUMBER = (1 << 31) - 1  # of an IS
+
+
+def scan(
+    root: Path,
+    paths: Iterable[str],
+    workers: Workers,
+    *,
+    include: Collection[str] = (),
+    progress: Callable[[int], object] = lambda files: None,
+) -> Scan:
+    """Read the headers of files, and make series of those that are images to be denoised.
+
+    Args:
+        root: What the paths are relative to.
+        paths: Regular files of any kind, with ``/``, sorted.
+        workers: Read the headers.
+        include: Kinds that are let in, of those that are skipped else; ``"all"`` for each.
+        progress: Called with the number of files that were looked at since.
+    """
+    headers: list[Header] = []
+    left_out: list[LeftOut] = []
+    for found in _headers(root, paths, workers, progress):
+        if isinstance(found, LeftOut):
+            left_out.append(found)
+        else:
+            headers.append(found)
+    numbers, compared = _derived_numbers(headers), _in_vendor_units(headers)
+    members: dict[Uids, list[tuple[Header, Instance]]] = defaultdict(list)
+    for header, occurrence in zip(headers, _occurrences(headers), strict=True):
+        kind, why_not = kind_of(header, include)
+        if why_not:
+            left_out.append(LeftOut(header.path, "skipped", why_not))
+            continue
+        uids = uids_of(header)
+        instance = Instance(
+            path=header.path,
+            frames=1 if header.broken else header.frames,  # what it claims is not to be believed
+            bytes=header.bytes,
+            uid=header.uid,
+            sop_class=header.sop_class,
+            kind=kind,
+            occurrence=occurrence,
+            repaired=header.repaired,
+            vendor_units=uids in compared,
+            notes=header.notes,
+        )
+        members[uids].append((header, instance))
+    found_series = sorted(members.items())
+    series = (_series(uids, files, numbers.get(uids)) for uids, files in found_series)
+    return Scan(tuple(series), tuple(left_out))
+
+
+def uids_of(header: Header) -> Uids:
+    """Study and Series Instance UID; made where one is empty, alike for alike context (1.2)."""
+    study = header.study_uid or hashed_uid(("medclean-study-1", header.context))
+    series = header.series_uid or hashed_uid(("medclean-series-1", study, header.context))
+    return study, series
+
+
+def _headers(
+    root: Path, paths: Iterable[str], workers: Workers, progress: Callable[[int], object]
+) -> Iterator[Header | LeftOut]:
+    """Headers in the order of the paths. Where a worker is lost, its files are tried one by one."""
+    look = partial(read_headers, root)
+    for chunk, done in workers.map(look, _chunks(paths)):
+        try:
+            yield from done.result()
+        except DataError:
+            for (path,), alone in workers.map(look, [(path,) for path in chunk]):
+                try:
+                    yield from alone.result()
+                except DataError as error:
+                    yield LeftOut(path, "failed", str(error))
+        progress(len(chunk))
+
+
+def _chunks(paths: Iterable[str]) -> Iterator[tuple[str, ...]]:
+    paths = iter(paths)
+    while chunk := tuple(islice(paths, _CHUNK)):
+        yield chunk
+
+
+def _occurrences(headers: Iterable[Header]) -> Iterator[int]:
+    """How many files before have the same SOP Instance UID."""
+    seen: Counter[str] = Counter()
+    for header in headers:
+        yield seen[header.uid]
+        seen[header.uid] += 1
+
+
+def _derived_numbers(headers: Iterable[Header]) -> dict[Uids, int]:
+    """Series Numbers for derived series, of all series that have one: source + 1000 k.
+
+    k is the smallest from 1 on that gives a number which no series of the study has; in order of
+    Series Instance UID, whether or not a series is selected, so that selecting changes no number.
+    """
+    sources: dict[Uids, int] = {}
+    taken: dict[str, set[int]] = defaultdict(set)
+    for header in headers:
+        if header.series_number is not None:
+            uids = uids_of(header)
+            sources.setdefault(uids, header.series_number)
+            taken[uids[0]].add(header.series_number)
+    derived: dict[Uids, int] = {}
+    for uids in sorted(sources):
+        free = (
+            n for n in range(sources[uids] + 1000, _LAST_NUMBER, 1000) if n not in taken[uids[0]]
+        )
+        number = next(free, None)
+        if number is not None:
+            derived[uids] = number
+            taken[uids[0]].add(number)
+    return derived
+
+
+def _in_vendor_units(headers: Iterable[Header]) -> set[Uids]:
+    """MR series whose images have several scale slopes, so that only DV / (RS x SS) compares."""
+    scales: dict[Uids, set[float | None]] = defaultdict(set)
+    for header in headers:
+        if modality_of(header) == "MR" and header.pixels:
+            scales[uids_of(header)].add(header.vendor_scale)
+    return {uids for uids, found in scales.items() if len(found) > 1 and None not in found}
+
+
+def _series(uids: Uids, files: list[tuple[Header, Instance]], number: int | None) -> Series:
+    headers, instances = tuple(zip(*files, strict=True))
+    model = next((header for header in headers if modality_of(header)), headers[0])
+    numbers = (header.series_number for header in headers)
+    return Series(
+        key=key_of(("dicom", *uids)),
+        format="dicom",
+        modality=modality_of(model),
+        unit=unit_of(model),
+        instances=instances,
+        groups=groups(instances, headers),
+        study_uid=uids[0],
+        series_uid=uids[1],
+        number=next((number for number in numbers if number is not None), None),
+        derived_number=number,
+    )

@@ -1,0 +1,105 @@
+"""Values of elements, read leniently: what is absent, empty or no number is simply not there.
+
+pydicom would convert by VR and raise for bad ones; that one element is bad does not matter to those
+who need another. Text is taken as ASCII: only code strings, UIDs, dates and numbers are read here.
+"""
+
+from collections.abc import Mapping
+from math import isfinite
+from struct import unpack
+from typing import TypeAlias
+
+from pydicom.datadict import tag_for_keyword
+from pydicom.dataelem import RawDataElement
+from pydicom.dataset import Dataset
+
+Key: TypeAlias = str | int  # keyword, or tag as 0x00100010
+Values: TypeAlias = Mapping[int, RawDataElement]
+
+_SCALE_CREATOR = "Philips MR Imaging DD 001"
+
+
+def values(data: Dataset) -> Values:
+    """The elements that pydicom has not converted yet: of a data set just read, all but sequences.
+
+    A plain dictionary is several times faster to ask than a Dataset.
+    """
+    return {tag: raw for tag, raw in data.items() if isinstance(raw, RawDataElement)}
+
+
+def raw(data: Values, key: Key) -> bytes:
+    """The bytes of a value; empty where there is none, or a sequence."""
+    element = _element(data, key)
+    return element.value or b"" if element else b""
+
+
+def texts(data: Values, key: Key) -> tuple[str, ...]:
+    """The values of a text, without their padding; none where it is absent or empty."""
+    text = raw(data, key).decode("ascii", "replace").strip(" \0")
+    return tuple(part.strip(" \0") for part in text.split("\\")) if text else ()
+
+
+def text(data: Values, key: Key) -> str:
+    """The first value of a text, else ``""``."""
+    return next(iter(texts(data, key)), "")
+
+
+def numbers(data: Values, key: Key, count: int) -> tuple[float, ...] | None:
+    """So many finite numbers of a DS or IS; None where they are not all there."""
+    try:
+        values = tuple(float(part) for part in texts(data, key)[:count])
+    except ValueError:
+        return None
+    return values if len(values) == count and all(map(isfinite, values)) else None
+
+
+def number(data: Values, key: Key) -> float | None:
+    """The first number of a DS or IS, if it is finite."""
+    values = numbers(data, key, 1)
+    return values[0] if values else None
+
+
+def integer(data: Values, key: Key) -> int | None:
+    """The first number of an IS, if it is whole and within its range (PS3.5 6.2)."""
+    value = number(data, key)
+    fits = value is not None and value.is_integer() and -(1 << 31) <= value < 1 << 31
+    return int(value) if value is not None and fits else None
+
+
+def unsigned(data: Values, key: Key) -> int | None:
+    """The first value of a US such as Rows; a smaller or larger integer is taken as one too."""
+    element = _element(data, key)
+    if not (element and element.value):
+        return None
+    return int.from_bytes(element.value[:2], "little" if element.is_little_endian else "big")
+
+
+def real(data: Values, key: Key) -> float | None:
+    """The value of an FL or FD, or of a DS that a vendor wrote instead, if it is finite."""
+    element = _element(data, key)
+    if not (element and element.value):
+        return None
+    kind = {4: "f", 8: "d"}.get(len(element.value))
+    if kind is None or element.VR == "DS":
+        return number(data, key)
+    (value,) = unpack(("<" if element.is_little_endian else ">") + kind, element.value)
+    return value if isfinite(value) else None
+
+
+def vendor_scale(data: Values) -> float | None:
+    """Philips' scale slope SS (2005,xx0E), not 0: DV / (RS x SS) compares between images.
+
+    See Chenevert et al. 2014, "Errors in quantitative image analysis due to platform-dependent
+    image scaling".
+    """
+    for block in range(0x10, 0x20):
+        if text(data, 0x20050000 | block) == _SCALE_CREATOR:
+            return real(data, 0x2005000E | block << 8) or None
+    return None
+
+
+def _element(data: Values, key: Key) -> RawDataElement | None:
+    tag = tag_for_keyword(key) if isinstance(key, str) else key
+    if tag is None:
+        raise KeyError(key)
+    return data.get(tag)

@@ -1,0 +1,127 @@
+"""One derived file from one source file, or from the pixels that a model made of it."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ImplicitVRLittleEndian,
+    RLELossless,
+)
+
+from medclean.archive.derivation import Written
+from medclean.archive.dicom.derive import derived
+from medclean.archive.dicom.elements import Changes, Elements, Value, element
+from medclean.archive.dicom.encode import NATIVE, pixel_data, target
+from medclean.archive.dicom.lossy import lossy_history
+from medclean.archive.dicom.overlays import moved_overlays
+from medclean.archive.dicom.plan import Plan
+from medclean.archive.dicom.read import Decoded, load, pixels_of
+from medclean.archive.dicom.stored import Stored, to_stored
+from medclean.archive.dicom.transcode import Opened, deflated, opened, transcoded
+from medclean.archive.dicom.uids import IMPLEMENTATION_CLASS, instance_uid
+from medclean.archive.series import Series, digest_of
+from medclean.files import write_whole
+from medclean.volume import Image
+
+
+def write(
+    root: Path, series: Series, instance: int, result: Image | None, plan: Plan, to: Path
+) -> Written:
+    """Write the derived object of one file of a series, whole or not at all; can run in a worker.
+
+    Args:
+        root: What the paths of the series are relative to.
+        series: The source, or one of it ``alone``; then the plan is too.
+        instance: Which of its files.
+        result: ``(frames, rows, columns)`` in the series' unit; None for unchanged numbers.
+        plan: What the instances of the derived series share.
+        to: Path of the new file, in a folder that exists.
+
+    Raises:
+        DataError: The source cannot be read, or not be written as asked.
+        WriteError: Permission, full disk and the like.
+    """
+    file = series.instances[instance]
+    decoded = load(root, file.path)
+    pixels = pixels_of(decoded, vendor_units=file.vendor_units)
+    stored = Stored(pixels.stored, 0, 0) if result is None else to_stored(result, pixels)
+    found = opened((root / file.path).read_bytes())
+    bits = (pixels.encoding.high - pixels.encoding.low).bit_length()
+    syntax, note = target(plan.syntax, found.syntax, bits)
+    source = _encoded_for(found, syntax)
+    uid = instance_uid(
+        series,
+        file,
+        plan.derivation,
+        plan.left_out,
+        position=source.text("ImagePositionPatient"),
+        number=source.text("InstanceNumber"),
+        source=pixels.digest,
+        result=pixels.digest if result is None else digest_of(stored.array),
+    )
+    changes = {
+        **derived(source, series, instance, plan, uid),
+        **lossy_history(found.elements, found.syntax),
+        **extremes(source, stored.array),
+        **_overlays(source, found.syntax, decoded),
+        **pixel_data(stored.array, source, syntax, bits),
+    }
+    body = source.patched(changes)
+    if syntax == DeflatedExplicitVRLittleEndian:
+        body = deflated(body)
+    content = b"".join((file_meta(file.sop_class, uid, syntax, plan.derivation.version), body))
+    return Written(
+        sha256=write_whole(to, content, lasting=False),
+        bytes=len(content),
+        uid=uid,
+        syntax=syntax,
+        clamped=stored.clamped,
+        padding_moved=stored.moved,
+        notes=tuple(filter(None, (note,))),
+    )
+
+
+def file_meta(sop_class: str, uid: str, syntax: str, version: str) -> bytes:
+    """Preamble and file meta information, from nothing (PS3.10 7.1)."""
+    stated: dict[str, Value] = {
+        "FileMetaInformationVersion": b"\0\1",
+        "MediaStorageSOPClassUID": sop_class,
+        "MediaStorageSOPInstanceUID": uid,
+        "TransferSyntaxUID": syntax,
+        "ImplementationClassUID": IMPLEMENTATION_CLASS,
+        "ImplementationVersionName": f"MEDCLEAN_{version}"[:16],
+    }
+    meta = b"".join(element(key, value, explicit=True) for key, value in stated.items())
+    length = element("FileMetaInformationGroupLength", len(meta), explicit=True)
+    return b"".join((b"\0" * 128, b"DICM", length, meta))
+
+
+def extremes(source: Elements, stored: NDArray[np.integer]) -> Changes:
+    """Smallest and Largest Image Pixel Value anew, where the source has them (C.7.6.3.1.3)."""
+    vr = "SS" if stored.dtype.kind == "i" else "US"
+    values = {"SmallestImagePixelValue": stored.min(), "LargestImagePixelValue": stored.max()}
+    fits = source.number("BitsAllocated") <= 16
+    return {
+        key: (vr, int(value)) if fits else None for key, value in values.items() if key in source
+    }
+
+
+def _encoded_for(found: Opened, syntax: UID) -> Elements:
+    """The source's data set with the VRs written or not, as the transfer syntax wants it."""
+    source = found.elements
+    implicit = syntax == ImplicitVRLittleEndian
+    if source.order == "<" and source.explicit != implicit:
+        return source
+    data = transcoded(source)
+    return Elements(data, 0, len(data))
+
+
+def _overlays(source: Elements, syntax: str, decoded: Decoded) -> Changes:
+    """Only these keep the bits above Bits Stored; other decoders may leave garbage there."""
+    if syntax not in (*NATIVE, ExplicitVRBigEndian, RLELossless):
+        return {}
+    return moved_overlays(source, decoded.words)

@@ -1,0 +1,83 @@
+"""Reading and writing, whatever the format; light enough for worker processes to import."""
+
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from medclean.archive.derivation import Derivation, Written
+from medclean.archive.series import Pixels, Series
+from medclean.errors import DataError
+from medclean.volume import Image
+
+
+def read(root: Path, series: Series, instance: int) -> Pixels:
+    """Read one file of a series.
+
+    Args:
+        root: What its path is relative to.
+        series: As a scan found it.
+        instance: Index in ``series.instances``.
+
+    Raises:
+        DataError: It cannot be read; the message names its path, and quotes nothing from it.
+    """
+    try:
+        pixels: Pixels = _part(series, "read").read(root, series, instance)
+    except DataError as error:
+        raise DataError(f"{series.instances[instance].path}: {error}") from None
+    return pixels
+
+
+def flaw(root: Path, series: Series, instance: int) -> str | None:
+    """Why a file of a series cannot be read; None where it can."""
+    try:
+        _part(series, "read").read(root, series, instance)
+    except DataError as error:
+        return str(error)
+    return None
+
+
+def plan(series: Series, derivation: Derivation, **how: Any) -> Any:
+    """What all files of a derived series share; NIfTI has no place for any of it."""
+    return (
+        _part(series, "plan").plan(series, derivation, **how) if series.format == "dicom" else None
+    )
+
+
+def write(
+    root: Path, series: Series, instance: int, result: Image | None, plan: Any, to: Path
+) -> Written:
+    """Write one file of a series with other values.
+
+    Args:
+        root: What its path is relative to.
+        series: As a scan found it.
+        instance: Index in ``series.instances``.
+        result: ``(frames, rows, columns)`` in real-world units; None for the source's values.
+        plan: As ``plan`` gave it.
+        to: In a folder that exists.
+
+    Raises:
+        DataError: The source cannot be read again, or the result is not finite.
+        WriteError: The file cannot be written.
+    """
+    written: Written = _part(series, "write").write(root, series, instance, result, plan, to)
+    return written
+
+
+def beside(root: Path, series: Series) -> tuple[str, ...]:
+    """Files that belong to a series and are copied with it: the sidecars of NIfTI."""
+    if series.format == "dicom":
+        return ()
+    paths = (_part(series, "write").sidecars(root, i.path) for i in series.instances)
+    return tuple(path for group in paths for path in group)
+
+
+def copy(root: Path, series: Series, path: str, to: Path) -> Written:
+    """Copy one of these."""
+    written: Written = _part(series, "write").copy(root, path, to)
+    return written
+
+
+def _part(series: Series, name: str) -> Any:
+    return import_module(f"medclean.archive.{series.format}.{name}")

@@ -1,0 +1,238 @@
+"""What the header of a NIfTI file says, and what its sidecar adds."""
+
+import gzip
+import json
+import zlib
+from contextlib import suppress
+from dataclasses import dataclass
+from math import isfinite, prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from nibabel.nifti1 import Nifti1Header
+from nibabel.nifti2 import Nifti2Header
+from nibabel.spatialimages import HeaderDataError
+from numpy.typing import NDArray
+
+from medclean.archive.series import Affine
+from medclean.errors import DataError
+
+ENDINGS = (".nii", ".nii.gz")
+SIDECARS = (".json", ".bval", ".bvec")
+HEADERS = {348: (Nifti1Header, b"n+1\0"), 540: (Nifti2Header, b"n+2\0")}  # by size, with magic
+GZIP = b"\x1f\x8b"
+MOST_COMPRESSED = 1032  # deflate cannot do better, so a header that claims more lies
+TAIL = 1 << 20  # bytes after the values that are kept; a bomb has more
+
+
+class NoImage(DataError):
+    """The file is sound, and its values are nothing that can be denoised."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """The part of a header that the pixels need.
+
+    Attributes:
+        frames: Volumes in time; 1 where there is no fourth axis.
+        positions: Length of the third stored axis: slices.
+        rows: Of the second stored axis.
+        columns: Of the first stored axis.
+        dtype: Of the stored values, in the byte order of the file.
+        offset: Where they begin, after header and extensions.
+        slope: ``real = stored * slope + intercept``.
+        intercept: In real-world units.
+        affine: (slice, row, column, 1) to LPS in mm.
+        intent: NIfTI's code of what the values are; 0 for an image.
+    """
+
+    frames: int
+    positions: int
+    rows: int
+    columns: int
+    dtype: np.dtype[Any]
+    offset: int
+    slope: float
+    intercept: float
+    affine: Affine
+    intent: int
+
+    @property
+    def images(self) -> int:
+        """Slices of all frames."""
+        return self.frames * self.positions
+
+    @property
+    def end(self) -> int:
+        """Where the stored values end; what follows belongs to nobody, and is kept."""
+        return self.offset + self.images * self.rows * self.columns * self.dtype.itemsize
+
+
+def is_nifti(path: Path) -> bool:
+    """Whether a file's name says NIfTI."""
+    return path.name.lower().endswith(ENDINGS)
+
+
+def is_compressed(path: Path) -> bool:
+    """Whether a file is gzip, whatever its name says."""
+    with path.open("rb") as file:
+        return file.read(2) == GZIP
+
+
+def read_header(path: Path) -> Header:
+    """Read and check the header of a file.
+
+    Raises:
+        DataError: No NIfTI, or one whose header contradicts itself or the file's size.
+        NoImage: Complex or colour values, one axis, more than four.
+    """
+    header = _parse(unpacked(path, max(HEADERS)))
+    columns, rows, positions, frames = _shape(header)
+    dtype = _dtype(header)
+    slope, intercept = _scaling(header)
+    found = Header(
+        frames,
+        positions,
+        rows,
+        columns,
+        dtype,
+        int(header.get_data_offset()),
+        slope,
+        intercept,
+        _affine(header),
+        int(header["intent_code"]),
+    )
+    size = path.stat().st_size
+    most = size * MOST_COMPRESSED if is_compressed(path) else size
+    if not int(header["sizeof_hdr"]) <= found.offset <= found.end <= most:
+        raise DataError(
+            f"the header claims {found.end} bytes, the file has {size}; expected a whole file"
+        )
+    return found
+
+
+def unpacked(path: Path, most: int) -> bytes:
+    """The bytes of a file, decompressed where it is gzip, but not more than ``most``.
+
+    Raises:
+        DataError: The file cannot be read; or its gzip stream is damaged or ends early.
+    """
+    try:
+        opener = gzip.open if is_compressed(path) else open
+        with opener(path, "rb") as stream:
+            content: bytes = stream.read(most)
+            return content
+    except (EOFError, gzip.BadGzipFile, zlib.error):
+        raise DataError("the gzip stream is damaged; expected a whole .nii.gz") from None
+    except OSError as error:
+        raise DataError(f"cannot be read: {error.strerror}") from None
+
+
+def unpacked_whole(path: Path, header: Header) -> bytes:
+    """The whole file, unpacked; its checksum is verified where it has one.
+
+    Raises:
+        DataError: See ``unpacked``; also where it is shorter than its header says, or much longer.
+    """
+    raw = unpacked(path, header.end + TAIL)
+    if not header.end <= len(raw) < header.end + TAIL:
+        length = f"{len(raw)} bytes" if len(raw) < header.end else "far more"
+        raise DataError(f"{length} unpacked, the header announces {header.end}")
+    return raw
+
+
+def sidecar(path: Path) -> dict[str, Any]:
+    """The JSON object beside a NIfTI file, as dcm2niix and BIDS write it; empty without one.
+
+    Raises:
+        DataError: The file is there and is no JSON object.
+    """
+    beside = path.with_name(stem(path) + ".json")
+    if not beside.is_file():
+        return {}
+    with suppress(ValueError):  # no JSON, no UTF-8
+        stated = json.loads(beside.read_text(encoding="utf-8"))
+        if isinstance(stated, dict):
+            return stated
+    raise DataError("the .json beside it is no JSON object; mend it or take it away")
+
+
+def stem(path: Path) -> str:
+    """A file's name without its ending."""
+    name = path.name
+    return name[: -len(".nii.gz")] if name.lower().endswith(".gz") else name[: -len(".nii")]
+
+
+def stored_values(raw: bytes, header: Header) -> NDArray[Any]:
+    """``(images, rows, columns)`` in native byte order; image number = frame * positions + slice.
+
+    Args:
+        raw: The whole file, unpacked.
+        header: Of that file.
+    """
+    count = header.images * header.rows * header.columns
+    values = np.frombuffer(raw, header.dtype, count, header.offset)
+    native = values.astype(header.dtype.newbyteorder("="), copy=False)
+    return native.reshape(header.images, header.rows, header.columns)
+
+
+def _parse(head: bytes) -> Any:
+    for size, (kind, magic) in HEADERS.items():
+        for order in "<>":
+            if np.frombuffer(head[:4].ljust(4, b"\0"), order + "i4")[0] == size:
+                if len(head) < size:
+                    raise DataError(f"{len(head)} bytes long; expected a whole NIfTI header")
+                header = kind(head[:size], endianness=order, check=False)
+                if bytes(header["magic"])[:3] != magic[:3]:
+                    raise DataError("no single-file NIfTI (magic n+1 or n+2)")
+                return header
+    raise DataError("no NIfTI header (it begins with 348 or 540)")
+
+
+def _shape(header: Any) -> tuple[int, int, int, int]:
+    axes = int(header["dim"][0])
+    shape = tuple(int(length) for length in header["dim"][1 : axes + 1])
+    if not 1 <= axes <= 7 or min(shape) < 1:
+        raise DataError(f"axes of {shape}; expected positive lengths")
+    while len(shape) > 2 and shape[-1] == 1:
+        shape = shape[:-1]
+    if not 2 <= len(shape) <= 4:
+        raise NoImage(f"{len(shape)} axes; expected rows, columns, slices and at most time")
+    if prod(shape) > 2**40:
+        raise DataError(f"{prod(shape)} voxels; expected an image that fits into a machine")
+    return (*shape, 1, 1)[:4]  # type: ignore[return-value]
+
+
+def _dtype(header: Any) -> np.dtype[Any]:
+    try:
+        dtype = header.get_data_dtype()
+    except (HeaderDataError, KeyError):
+        dtype = None
+    if dtype is None or dtype.kind not in "iuf" or dtype.itemsize > 8:
+        raise NoImage(
+            f"data type {int(header['datatype'])} (complex, colour, binary or beyond 64 bits); "
+            "expected integers or floating-point numbers of 8 to 64 bits"
+        )
+    return np.dtype(dtype)
+
+
+def _scaling(header: Any) -> tuple[float, float]:
+    try:
+        slope, intercept = header.get_slope_inter()
+    except HeaderDataError:
+        raise DataError("a slope without a finite intercept; expected both or none") from None
+    return (1.0, 0.0) if slope is None else (float(slope), float(intercept or 0.0))
+
+
+def _affine(header: Any) -> Affine:
+    """From sform or qform, or from the voxel size where these are unusable; RAS to LPS."""
+    try:
+        ras = header.get_best_affine()
+    except (HeaderDataError, np.linalg.LinAlgError, ValueError):
+        ras = None
+    if ras is None or not np.isfinite(ras).all() or np.linalg.det(ras[:3, :3]) == 0:
+        sizes = [float(size) for size in header["pixdim"][1:4]]
+        ras = np.diag([*(abs(size) if isfinite(size) and size else 1.0 for size in sizes), 1.0])
+    lps = np.diag([-1.0, -1.0, 1.0, 1.0]) @ ras
+    return tuple(tuple(float(x) for x in row) for row in lps[:, [2, 1, 0, 3]])

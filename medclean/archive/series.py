@@ -1,0 +1,198 @@
+"""What a scan finds and what reading gives, the same for every format. All of it can be pickled."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medclean.volume import Image, Mask
+
+Affine: TypeAlias = tuple[tuple[float, ...], ...]  # 4 rows of 4
+
+
+@dataclass(frozen=True)
+class Instance:
+    """One file of a series.
+
+    Attributes:
+        path: Relative to the root of the scan, with ``/``; bytes that are no UTF-8 as surrogates.
+        frames: Images in it.
+        bytes: Size of the file.
+        uid: SOP Instance UID, from the file meta where the data set has none; ``""`` in NIfTI.
+        sop_class: SOP Class UID, likewise.
+        kind: ``""``, or the word of ``--include`` that let it in.
+        occurrence: 0; k for the k-th further file of the whole scan, by path, with the same UID.
+        repaired: The source has an empty or missing Type 1 UID, which was made good.
+        vendor_units: Its real-world values are those of Philips, DV / (RS x SS), because the
+            images of its series differ in scale.
+        notes: What is odd about it, and harmless; for the manifest.
+    """
+
+    path: str
+    frames: int
+    bytes: int
+    uid: str = ""
+    sop_class: str = ""
+    kind: str = ""
+    occurrence: int = 0
+    repaired: bool = False
+    vendor_units: bool = False
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One image: which instance of the series it is in, and the how-manieth there, from 0."""
+
+    instance: int
+    number: int = 0
+
+
+@dataclass(frozen=True)
+class Group:
+    """Frames that are computed together; a frame's neighbours never lie outside its group.
+
+    Attributes:
+        frames: In order of position along the normal, or of time where they share a position.
+        shape: Rows and columns.
+        affine: (slice, row, column, 1) to patient coordinates (LPS) in mm.
+        spacing: Of slices, rows and columns, in mm.
+    """
+
+    frames: tuple[Frame, ...]
+    shape: tuple[int, int]
+    affine: Affine
+    spacing: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Series:
+    """Images that become one derived series.
+
+    Attributes:
+        key: 16 hex digits that name the series in the journal, at every start alike.
+        format: What reads and writes it.
+        modality: ``"MR"``, ``"CT"`` or ``"PT"``; ``""`` where it is none of them.
+        unit: Of the real-world values: ``"HU"``, ``"Bq/ml"`` or ``"au"``.
+        instances: Its files, by path.
+        groups: All their frames, each in one group.
+        study_uid: Made from other attributes where the source has none; so is ``series_uid``.
+        series_uid: Of the source.
+        number: Series Number of the source.
+        derived_number: Series Number that the derived series gets, free in the whole scan.
+    """
+
+    key: str
+    format: Literal["dicom", "nifti"]
+    modality: str
+    unit: str
+    instances: tuple[Instance, ...]
+    groups: tuple[Group, ...]
+    study_uid: str = ""
+    series_uid: str = ""
+    number: int | None = None
+    derived_number: int | None = None
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The words of ``--include`` that let some of its instances in, sorted."""
+        return tuple(sorted({instance.kind for instance in self.instances} - {""}))
+
+    def without(self, instances: Collection[int]) -> "Series":
+        """The series with gaps where these files were; their frames are gone from the groups."""
+        kept = [place for place in range(len(self.instances)) if place not in instances]
+        moved = {place: new for new, place in enumerate(kept)}
+        groups = (
+            replace(
+                group,
+                frames=tuple(
+                    replace(frame, instance=moved[frame.instance])
+                    for frame in group.frames
+                    if frame.instance in moved
+                ),
+            )
+            for group in self.groups
+        )
+        return replace(
+            self,
+            instances=tuple(self.instances[place] for place in kept),
+            groups=tuple(group for group in groups if group.frames),
+        )
+
+    def alone(self, instance: int) -> "Series":
+        """The series with one of its files, as index 0: little to send to a worker process."""
+        return replace(self, instances=(self.instances[instance],), groups=())
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A path that gives no image, and why; the reason quotes nothing from inside the file."""
+
+    path: str
+    status: Literal["skipped", "failed"]
+    reason: str
+
+
+@dataclass(frozen=True)
+class Scan:
+    """Every path of a scan once: in a series, or left out."""
+
+    series: tuple[Series, ...]
+    left_out: tuple[LeftOut, ...]
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How stored integers stand for real-world values: ``real = stored * slope + intercept``.
+
+    Attributes:
+        slope: One a frame; so is ``intercept``.
+        intercept: In the series' unit.
+        low: Least storable value, from Bits Stored and Pixel Representation.
+        high: Greatest storable value.
+        forbidden: Inclusive range of stored values that mean "no pixel": a result that falls into
+            it moves to the nearest value outside. None where no value is reserved.
+    """
+
+    slope: tuple[float, ...]
+    intercept: tuple[float, ...]
+    low: int
+    high: int
+    forbidden: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Pixels:
+    """The images of one instance.
+
+    Attributes:
+        stored: ``(frames, rows, columns)``, an integer type; bits above Bits Stored are cleared,
+            or repeat the sign.
+        real: float32, the same shape, in the series' unit.
+        padding: True where the source's stored value must be restored; the same shape.
+        encoding: How the two arrays belong together.
+        digest: SHA-256 of ``stored``, little-endian, in C order, as hex.
+        syntax: Transfer Syntax UID of the file; ``""`` in NIfTI.
+    """
+
+    stored: NDArray[np.integer]
+    real: Image
+    padding: Mask
+    encoding: Encoding
+    digest: str
+    syntax: str = ""
+
+
+def key_of(parts: Iterable[str]) -> str:
+    """16 hex digits from texts, which no other texts share."""
+    raw = [part.encode("utf-8", "surrogateescape") for part in parts]
+    return sha256(b"".join(len(part).to_bytes(8, "big") + part for part in raw)).hexdigest()[:16]
+
+
+def digest_of(array: NDArray[np.generic]) -> str:
+    """SHA-256 of an array's values, little-endian and in C order, as hex."""
+    flat = np.ascontiguousarray(array, array.dtype.newbyteorder("<")).reshape(-1)
+    return sha256(flat.view(np.uint8).data).hexdigest()

@@ -1,0 +1,217 @@
+"""Processes that read and write files: one that dies or hangs fails its task, not the run."""
+
+import os
+import pickle
+import resource
+import signal
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from socket import socketpair
+from traceback import format_tb
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from medclean.errors import DataError, MedcleanError
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGXCPU)
+_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+_RUN = """
+import sys
+sys.path[:] = {path!r}
+from medclean.archive.workers import work
+work({fd}, {limit})
+"""
+
+
+class Workers:
+    """A pool of processes that call functions of modules.
+
+    Each is started anew, not forked, when the first task needs it, so that threads and an
+    initialised GPU do no harm; a thread here serves it. What a signal means is decided in this
+    process: workers block them all, and end when it does. Their stderr is dropped, because codecs
+    write to it as they like.
+
+    Args:
+        count: At most so many processes, of one thread each.
+        seconds: Time limit of a task.
+        limit_bytes: Address space of a worker; unlimited if not given.
+    """
+
+    def __init__(self, count: int, *, seconds: float = 600, limit_bytes: int | None = None) -> None:
+        self.count, self.seconds, self.limit_bytes = count, seconds, limit_bytes
+        self._threads = ThreadPoolExecutor(count, "medclean-worker", _block_signals)
+        self._own = threading.local()  # .process: the one that a thread serves
+        self._processes: set[_Process] = set()
+        self._lock = threading.Lock()  # over the set and the flag
+        self._aborted = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        where: TracebackType | None,
+    ) -> None:
+        """Wait for all tasks; where the block ended with an error, drop them instead."""
+        if kind is not None:
+            with self._lock:
+                self._aborted = True
+                for process in self._processes:
+                    process.kill()
+        self._threads.shutdown(cancel_futures=kind is not None)
+        for process in self._processes:
+            process.close()
+
+    def submit(self, function: Callable[..., R], *args: Any) -> "Future[R]":
+        """Have a function called in a worker; function and arguments are pickled.
+
+        The future raises what the function raises, and DataError where the worker died, took
+        longer than its time or ran out of memory.
+        """
+        request = pickle.dumps((function, args), pickle.HIGHEST_PROTOCOL)
+        return self._threads.submit(self._call, request)
+
+    def map(
+        self, function: Callable[[T], R], items: Iterable[T], *, ahead: int | None = None
+    ) -> "Iterator[tuple[T, Future[R]]]":
+        """Each item with its finished future, in order.
+
+        Args:
+            function: Takes one item.
+            items: Asked for as results are taken, so that memory does not grow with them.
+            ahead: Items under way at once; two a worker if not given.
+        """
+        pending: deque[tuple[T, Future[R]]] = deque()
+        for item in items:
+            pending.append((item, self.submit(function, item)))
+            if len(pending) >= (ahead or 2 * self.count):
+                yield _finished(*pending.popleft())
+        while pending:
+            yield _finished(*pending.popleft())
+
+    def _call(self, request: bytes) -> Any:
+        process = getattr(self._own, "process", None) or self._start()
+        try:
+            done, answer = process.ask(request, self.seconds)
+        except DataError:
+            self._drop(process)
+            raise
+        if not done:
+            raise answer
+        return answer
+
+    def _start(self) -> "_Process":
+        with self._lock:
+            if self._aborted:
+                raise DataError("stopped before it began")
+            self._own.process = _Process(self.limit_bytes)
+            self._processes.add(self._own.process)
+        return self._own.process
+
+    def _drop(self, process: "_Process") -> None:
+        self._own.process = None
+        with self._lock:
+            self._processes.discard(process)
+        process.close()
+
+
+class _Process:
+    """A worker and the pipe to it."""
+
+    def __init__(self, limit_bytes: int | None) -> None:
+        ours, theirs = socketpair()
+        with theirs:
+            self._popen = subprocess.Popen(
+                [
+                    sys.executable,
+                    "-c",
+                    _RUN.format(path=sys.path, fd=theirs.fileno(), limit=limit_bytes),
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                pass_fds=(theirs.fileno(),),
+                env=os.environ | _ONE_THREAD,
+            )
+        self._pipe = Connection(ours.detach())
+
+    def ask(self, request: bytes, seconds: float) -> Any:
+        """Whether the function returned, and what it returned or raised.
+
+        Raises:
+            DataError: The process is lost.
+        """
+        try:
+            self._pipe.send_bytes(request)
+            if not self._pipe.poll(seconds):
+                raise DataError(f"took longer than {seconds:g} s and was stopped")
+            return pickle.loads(self._pipe.recv_bytes())
+        except (EOFError, OSError):
+            raise DataError(f"the process that worked on it {_ended(self._popen)}") from None
+
+    def kill(self) -> None:
+        self._popen.kill()
+
+    def close(self) -> None:
+        """End the process, which may be at work or gone."""
+        self._pipe.close()
+        self.kill()
+        self._popen.wait()
+
+
+def work(fd: int, limit_bytes: int | None) -> None:
+    """What a worker does: answer requests until the pipe is closed at the other end."""
+    if limit_bytes is not None:
+        resource.setrlimit(resource.RLIMIT_AS, (limit_bytes, limit_bytes))
+    pipe = Connection(fd)
+    with suppress(EOFError, BrokenPipeError, ConnectionResetError):
+        while True:
+            pipe.send_bytes(_answer(pipe.recv_bytes()))
+
+
+def _answer(request: bytes) -> bytes:
+    try:
+        function, args = pickle.loads(request)
+        return pickle.dumps((True, function(*args)), pickle.HIGHEST_PROTOCOL)
+    except MemoryError:
+        failure: Exception = DataError("needs more memory than a worker may use")
+    except MedcleanError as error:
+        failure = error
+    except Exception as error:  # a bug, to be shown by the process that asked
+        error.add_note("in a worker:\n" + "".join(format_tb(error.__traceback__)))
+        failure = error
+    try:
+        packed = pickle.dumps((False, failure.with_traceback(None)))
+        pickle.loads(packed)
+        return packed
+    except Exception:  # a foreign exception that cannot be pickled, or not be made again
+        return pickle.dumps((False, RuntimeError(f"{type(failure).__name__} in a worker")))
+
+
+def _block_signals() -> None:
+    """In a serving thread: its processes inherit that, so that Ctrl-C leaves them at work."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+
+
+def _ended(process: "subprocess.Popen[bytes]") -> str:
+    code = process.wait()
+    if code < 0:
+        with suppress(ValueError):
+            return f"died of {signal.Signals(-code).name}"
+    return f"ended with status {code}"
+
+
+def _finished(item: T, future: "Future[R]") -> "tuple[T, Future[R]]":
+    wait([future])
+    return item, future
