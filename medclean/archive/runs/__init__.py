@@ -1,0 +1,18 @@
+"""The record of a run: journal, manifest, lock, shard, tally."""
+
+from medclean.archive.runs.folder import RUN_FOLDER, default_out, refuse_overlap
+from medclean.archive.runs.run import Run
+from medclean.archive.runs.shard import Shard, unsharded
+from medclean.archive.runs.start import open_run
+from medclean.archive.runs.tally import Tally
+
+__all__ = [
+    "RUN_FOLDER",
+    "Run",
+    "Shard",
+    "Tally",
+    "default_out",
+    "open_run",
+    "refuse_overlap",
+    "unsharded",
+]

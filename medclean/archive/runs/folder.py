@@ -1,0 +1,82 @@
+"""Where the output of a command lies: never over its input."""
+
+import json
+import os
+import re
+from collections.abc import Iterable, Mapping
+from hashlib import sha256
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from medclean.errors import UsageError
+
+RUN_FOLDER = "medclean-run"
+
+_KNOWN_ENDING = re.compile(r"\.(dcm|nii|nii\.gz)$", re.IGNORECASE)
+
+
+def default_out(study: Path, model: str, changed: Mapping[str, Any]) -> Path:
+    """The sibling folder STUDY-NAME, plus six hex digits where a setting is not the default.
+
+    Args:
+        study: The only input.
+        model: As typed: its name, with or without options, or the path of a checkpoint or run.
+        changed: Result settings other than the default, options of the model too, fit for JSON.
+
+    Raises:
+        UsageError: The input is the root of the file system, which has no sibling.
+    """
+    whole = Path(os.path.abspath(study))  # "." has a name too; links are not followed
+    if not whole.name:
+        raise UsageError(f"{study} has no folder beside it; say with -o where to write")
+    name = Path(os.path.abspath(model.partition(":")[0])).name.removesuffix(".safetensors")
+    digits = f"-{digest(changed)[:6]}" if changed else ""
+    return whole.with_name(f"{_KNOWN_ENDING.sub('', whole.name)}-{name}{digits}")
+
+
+def refuse_overlap(out: Path, studies: Iterable[Path]) -> None:
+    """Nothing, where an output could never meet its input.
+
+    Args:
+        out: Folder to write to; it need not exist.
+        studies: Files and folders to read.
+
+    Raises:
+        UsageError: The output is an input or lies inside one, or an input lies inside the output.
+    """
+    for study in studies:
+        source = study if study.is_dir() else study.parent
+        if _same(out, source):
+            raise UsageError(f"output {out} is where the input {study} lies; give another -o")
+        if study.is_dir() and _inside(out, study):
+            raise UsageError(f"output {out} lies inside the input {study}; give another -o")
+        if study.is_dir() and _inside(study, out):
+            raise UsageError(f"input {study} lies inside the output {out}; give another -o")
+
+
+def relative(path: str) -> PurePosixPath:
+    """A path that leads to some place inside the output, and not into its run folder.
+
+    Raises:
+        UsageError: It is absolute, climbs, or is one of the record.
+    """
+    pure = PurePosixPath(path)
+    if not pure.parts or pure.is_absolute() or ".." in pure.parts or pure.parts[0] == RUN_FOLDER:
+        raise UsageError(f"{path!r} is no place for an output; expected a path below the output")
+    return pure
+
+
+def digest(value: Any) -> str:
+    """SHA-256 of the canonical JSON of a value, in hex digits."""
+    return sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _inside(path: Path, folder: Path) -> bool:
+    return any(_same(above, folder) for above in path.resolve().parents)
+
+
+def _same(one: Path, other: Path) -> bool:
+    """Whether both name one place, by whatever links, mounts and spellings."""
+    if one.resolve() == other.resolve():
+        return True
+    return one.exists() and other.exists() and os.path.samefile(one, other)

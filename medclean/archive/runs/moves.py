@@ -1,0 +1,128 @@
+"""Files move from the staging folder to their final names."""
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from medclean.errors import DataError
+from medclean.files import make_folder, sha256_of, sync_folder
+
+
+class Move(NamedTuple):
+    """One file of a commit; both paths are relative to the output folder."""
+
+    staged: str
+    final: str
+    sha256: str
+
+
+def prepare(out: Path, moves: Sequence[Move], ours: Iterable[str]) -> None:
+    """All that can go wrong before anything is decided: see to it that the renames will work.
+
+    Args:
+        out: The output folder.
+        moves: What shall be renamed.
+        ours: Final names that we may take, besides those that are free.
+
+    Raises:
+        DataError: A final name is taken by what is not ours, or leads out of the output folder.
+        OSError: A staged file is missing, or a folder cannot be made.
+    """
+    refuse_foreign(out, (move.final for move in moves), ours)
+    inside = out.resolve()
+    for folder in {(out / move.final).parent for move in moves}:
+        make_folder(folder)
+        if not folder.resolve().is_relative_to(inside):
+            raise DataError(f"{folder} leads out of the output; remove that link and run again")
+    for move in moves:
+        os.lstat(out / move.staged)
+    _sync(out, (move.staged for move in moves))
+
+
+def perform(out: Path, moves: Sequence[Move], remove: Mapping[str, str]) -> None:
+    """Rename what is still staged, and remove what an earlier commit left and this one does not.
+
+    Args:
+        out: The output folder.
+        moves: What the commit line lists.
+        remove: SHA-256 by path; a file that somebody changed stays.
+
+    Raises:
+        OSError: A rename failed; the next start goes on with it.
+    """
+    for folder in {(out / move.final).parent for move in moves}:
+        make_folder(folder)
+    for move in moves:
+        with suppress(FileNotFoundError):  # renamed before the last run was killed
+            os.replace(out / move.staged, out / move.final)
+    _sync(out, (move.final for move in moves))
+    for path, sha256 in remove.items():
+        if is_file(out / path, sha256):
+            (out / path).unlink()
+            _remove_empty(out, path)
+
+
+def can_finish(out: Path, moves: Sequence[Move]) -> bool:
+    """Whether every file of a commit is there, staged or under its final name.
+
+    Raises:
+        OSError: A file cannot be read.
+    """
+    return all(
+        is_file(out / move.staged, move.sha256) or is_file(out / move.final, move.sha256)
+        for move in moves
+    )
+
+
+def retract(out: Path, moves: Sequence[Move]) -> None:
+    """Take back the final names that a commit gave, where some of its files are lost.
+
+    Raises:
+        OSError: A file cannot be removed.
+    """
+    for move in moves:
+        if is_file(out / move.final, move.sha256):
+            (out / move.final).unlink()
+
+
+def refuse_foreign(out: Path, finals: Iterable[str], ours: Iterable[str]) -> None:
+    """Nothing, as long as all these names are free or ours.
+
+    Raises:
+        DataError: Something else lies there.
+    """
+    ours = ours if isinstance(ours, (set, frozenset)) else set(ours)
+    for final in finals:
+        if final not in ours and os.path.lexists(out / final):
+            raise DataError(
+                f"{out / final} was not written by this job; move it away, or write elsewhere "
+                "with -o"
+            )
+
+
+def is_file(path: Path, sha256: str) -> bool:
+    """Whether a file is there with this content.
+
+    Raises:
+        OSError: It is there and cannot be read.
+    """
+    try:
+        return sha256_of(path) == sha256
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return False
+
+
+def _sync(out: Path, paths: Iterable[str]) -> None:
+    """See to it that these names outlive a power failure, and those of the folders above."""
+    folders = {folder for path in paths for folder in Path(path).parents}
+    for folder in sorted(folders, key=lambda folder: len(folder.parts), reverse=True):
+        sync_folder(out / folder)
+
+
+def _remove_empty(out: Path, path: str) -> None:
+    """Remove the folders above a path, up to the output folder, that hold nothing now."""
+    with suppress(OSError):  # not empty
+        for folder in Path(path).parents[:-1]:
+            (out / folder).rmdir()

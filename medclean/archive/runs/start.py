@@ -1,0 +1,140 @@
+"""A run starts in an output folder: lock, record, the settings the folder belongs to."""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from medclean.archive.runs.commit import STAGING, finish_left
+from medclean.archive.runs.folder import RUN_FOLDER, digest
+from medclean.archive.runs.journal import Journal, Line, encode, now
+from medclean.archive.runs.lock import hold
+from medclean.archive.runs.manifest import FORMAT, manifest_path
+from medclean.archive.runs.record import Record
+from medclean.archive.runs.run import Run
+from medclean.archive.runs.secret import read_key
+from medclean.archive.runs.shard import Shard
+from medclean.archive.runs.state import State
+from medclean.errors import Exit, MedcleanError, UsageError
+from medclean.files import cannot_write, make_folder
+
+Settings = Mapping[str, Mapping[str, Any]]
+
+_SHOWN = 3  # differences that an error names
+
+
+@contextmanager
+def open_run(
+    out: Path,
+    *,
+    command: str,
+    settings: Settings,
+    facts: Mapping[str, Any] | None = None,
+    shard: Shard | None = None,
+    overwrite: bool = False,
+    key: Path | None = None,
+    environ: Mapping[str, str] = os.environ,
+) -> Iterator[Run]:
+    """Work in an output folder, which is made if need be and ours alone while the block runs.
+
+    Commits that a killed run left are finished first. However the block ends, the manifest is
+    written, with the status of what ended it.
+
+    Args:
+        out: The output folder.
+        command: ``"denoise"``.
+        settings: What the folder belongs to, by kind: ``{"result": {...}, "form": {...}}``.
+        facts: What the manifest tells besides: job, versions, device, model, seeds.
+        shard: Which part of the job to do; None is all.
+        overwrite: Redo what is ours in the folder, which from now on belongs to these settings.
+        key: File with the key of all labels; the folder's own if None.
+        environ: Where SLURM says the job.
+
+    Raises:
+        UsageError: The folder belongs to another command or to other settings.
+        WriteError: It cannot be written, or a running job holds it.
+    """
+    secret = read_key(key) if key else None
+    folder, work = out / RUN_FOLDER, digest({"command": command, "settings": settings})
+    with ExitStack() as stack:
+        with cannot_write(out):
+            make_folder(out / STAGING)
+            lock = stack.enter_context(hold(folder, shard, work, environ))
+            state = State.read(folder)
+            _refuse_other(out, state.run, command, {} if overwrite else settings)
+            if not shard:
+                _tidy(folder)
+            manifest_path(out, shard).unlink(missing_ok=True)  # what it says ceases to be true
+            journal = Journal(folder / (f"journal-{shard}.jsonl" if shard else "journal.jsonl"))
+            record = Record(stack.enter_context(closing(journal)), state, work)
+            record.note(
+                {
+                    "kind": "run",
+                    "format": FORMAT,
+                    "start": state.run.get("start", 0) + 1,
+                    "at": now(),
+                    "process": str(lock.holder),
+                    "command": command,
+                    "settings": settings,
+                    "work": work,
+                    "shard": str(shard) if shard else None,
+                    "overwrite": overwrite,
+                    "facts": facts or {},
+                },
+                sync=True,
+            )
+            finish_left(out, record, shard)
+        if overwrite:
+            state.redo()
+        run = Run(out, record, lock, shard=shard, overwrite=overwrite, key=secret)
+        try:
+            yield run
+        except BaseException as error:
+            with suppress(MedcleanError, OSError):  # the first error is the one to tell
+                run.finish(_status(error))
+            raise
+        if run.tally is None:
+            run.finish()
+
+
+def _refuse_other(out: Path, run: Line, command: str, settings: Settings) -> None:
+    """Nothing, if the last run in a folder was of this command and, where given, these settings.
+
+    Raises:
+        UsageError: It was another one; the differences are named.
+    """
+    if not run:
+        return
+    if run["command"] != command:
+        raise UsageError(
+            f"{out} was written by `medclean {run['command']}`, and this is `medclean {command}`; "
+            "write elsewhere with -o"
+        )
+    then, now_ = _flat(run["settings"]), _flat(json.loads(encode(settings)))
+    changed = [name for name in then | now_ if then.get(name) != now_.get(name)]
+    if settings and changed:
+        was = ", ".join(f"{name} {then.get(name)!r}" for name in changed[:_SHOWN])
+        asked = ", ".join(f"{name} {now_.get(name)!r}" for name in changed[:_SHOWN])
+        raise UsageError(
+            f"{out} was written with {was}, and this is {asked}; write elsewhere with -o, or redo "
+            "it all with --overwrite"
+        )
+
+
+def _flat(settings: Settings) -> dict[str, Any]:
+    return {name: value for kind in settings.values() for name, value in kind.items()}
+
+
+def _tidy(folder: Path) -> None:
+    """Remove files that a killed process had not yet given their names."""
+    for part in folder.glob(".*.part"):
+        part.unlink(missing_ok=True)
+
+
+def _status(error: BaseException) -> Exit:
+    """The exit status that an error ends the command with."""
+    if isinstance(error, MedcleanError):
+        return error.status
+    return Exit.INTERRUPTED if isinstance(error, KeyboardInterrupt) else Exit.BUG
