@@ -1,0 +1,1 @@
+"""What can be minimised: pure functions of tensors."""
