@@ -1,0 +1,1 @@
+"""Learning from a folder of images: slices, samples, the loop, its state and its curves."""

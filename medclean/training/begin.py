@@ -1,0 +1,36 @@
+"""The network that a run begins with."""
+
+import torch
+
+from medclean import checkpoints
+from medclean.catalog import MODELS
+from medclean.errors import UsageError
+from medclean.jobs.train import TrainJob
+from medclean.models._base import Model
+
+
+def network(job: TrainJob, modality: str) -> Model:
+    """What ``job.model`` names, with weights from the seed or from ``job.init``.
+
+    Args:
+        job: What is asked.
+        modality: Of the images, to pick ``job.init`` where it is a name.
+
+    Raises:
+        UsageError: No such model or option, nothing in it learns, or it learns from other images.
+        MissingError: ``job.init`` is not there, damaged, or of another architecture.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(job.seed)
+        model: Model = MODELS.make(job.model)
+    if not model.turns(0.0):
+        names = [name for name in MODELS if MODELS.entry(name).facts["kind"] in ("network", "gan")]
+        raise UsageError(f"{job.model} has nothing to train; networks are {', '.join(names)}")
+    if model.learns_from != "pairs":
+        raise UsageError(
+            f"{job.model} learns from {model.learns_from} images; "
+            "`medclean train` makes pairs of clean and noisy ones"
+        )
+    if job.init is not None:
+        checkpoints.put(model, checkpoints.weights(job.init, modality), job.init)
+    return model

@@ -1,0 +1,192 @@
+"""The run: step, average, look, keep."""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from medclean import checkpoints
+from medclean.checkpoints import Card
+from medclean.errors import GateCrossed, Stopped
+from medclean.files import write_whole
+from medclean.jobs.train import TrainJob
+from medclean.learning.batch import Batch
+from medclean.learning.ema import EMA
+from medclean.learning.stepper import Stepper
+from medclean.log import Bar
+from medclean.models._base import Model
+from medclean.signals import Stop
+from medclean.training import curves, state
+from medclean.training.machine import Machine
+from medclean.training.record import Log, Row
+from medclean.training.validation import Validation
+
+ROWS = 10  # of log.csv between two validations
+EXPLODED = 100.0  # a fidelity loss this many times that of the first row has diverged
+FIDELITY = ("content", "cycle")
+
+
+class Run:
+    """A training that can be stopped after any step and goes on as if it had not been.
+
+    Args:
+        job: What was asked; ``out`` is the folder of the run.
+        model: What learns, with the weights that it begins with.
+        machine: Where it computes.
+        card: What checkpoints say about themselves, beside their figures.
+        held: Slices of other patients, None where nobody is held out.
+    """
+
+    def __init__(
+        self,
+        job: TrainJob,
+        model: Model,
+        machine: Machine,
+        *,
+        card: Card,
+        held: Validation | None = None,
+    ) -> None:
+        self.job, self.machine, self.card, self.held = job, machine, card, held
+        self.model = model.to(machine.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
+        self.ema = EMA(model, job.ema)
+        self.stepper = Stepper(model, job.steps, clip=job.clip, bf16=machine.bf16, seed=job.seed)
+        self.progress = state.Progress()
+
+    def resume(self) -> bool:
+        """Go on from the last checkpoint; False where there is none."""
+        stored = state.restore(self.job.out / "state")
+        if stored is None:
+            return False
+        tensors, self.progress = stored
+        parts: dict[str, dict[str, Tensor]] = {"model": {}, "ema": {}, "stepper": {}}
+        for key, value in tensors.items():
+            part, _, name = key.partition(".")
+            parts[part][name] = value
+        self.model.load_state_dict(parts["model"])
+        self.ema.load_state_dict(parts["ema"])
+        self.stepper.load_training_state(parts["stepper"])
+        return True
+
+    def learn(
+        self,
+        batches: Iterator[Batch],
+        *,
+        bar: Bar,
+        say: Callable[[str], None],
+        stop: Stop,
+    ) -> None:
+        """Train to the end.
+
+        Args:
+            batches: From number ``stepper.drawn`` on.
+            bar: Moved on at each step.
+            say: Told one line a checkpoint.
+            stop: Whether somebody asked to stop; looked at after each step.
+
+        Raises:
+            GateCrossed: A loss is not finite or exploded; the last checkpoint stays.
+            Stopped: As asked; the state is kept.
+        """
+        stepper, log = self.stepper, Log(self.job.out / "log.csv", self.stepper.done)
+        interval = max(1, self.job.every // ROWS)
+        sums, count, since = dict[str, Tensor](), 0, time.monotonic()
+        while stepper.done < stepper.steps:
+            stepper.lr = learning_rate(
+                stepper.done / stepper.steps, highest=self.job.lr, warmup=self.job.warmup
+            )
+            for name, loss in stepper.step(batches).items():
+                sums[name] = sums.get(name, torch.zeros((), device=loss.device)) + loss.float()
+            self.ema.update()
+            count += 1
+            last = stepper.done == stepper.steps
+            checkpoint = last or stepper.done % self.job.every == 0
+            if checkpoint or stepper.done % interval == 0:
+                row = {name: float(total) / count for name, total in sums.items()}
+                self._check(row)
+                pace = (time.monotonic() - since) / count
+                row = {"step": stepper.done, "lr": stepper.lr, "seconds a step": pace, **row}
+                if checkpoint:
+                    row |= self._look()
+                log.add(row)
+                if checkpoint:
+                    title = f"{self.job.out.name}: {stepper.done} of {stepper.steps} steps"
+                    write_whole(self.job.out / "curves.png", curves.draw(log.rows, title))
+                    self._store()  # after the log: a resumed run makes rows again, but no gaps
+                    say(f"step {stepper.done} of {stepper.steps}: {_note(row)}")
+                bar.note(_note(row))
+                sums, count, since = {}, 0, time.monotonic()
+            bar.advance()
+            if stop.asked and not last:
+                self._store()
+                raise Stopped(
+                    f"stopped after {stepper.done} of {stepper.steps} steps; the same command "
+                    "with --resume goes on",
+                    stop.status,
+                )
+
+    def _look(self) -> Row:
+        """Validate the averaged weights, and keep them: always as last, at times as best."""
+        scores: Row = {}
+        self.model.eval()
+        with self.ema.swapped():
+            if self.held is not None:
+                scores |= self.held.scores(self.model, self.machine.device)
+                share = (self.stepper.done - 1) / self.stepper.steps  # of the last step's turns
+                own = self.held.losses(self.model, share, self.machine.device)
+                scores |= {f"validation {name}": value for name, value in own.items()}
+            mean = _mean_psnr(scores)
+            better = mean is None or self.progress.best is None or mean > self.progress.best
+            for name in ("last", "best") if better else ("last",):
+                self._keep(name, {k: v for k, v in scores.items() if "/" not in k})
+        self.model.train()
+        if better:
+            self.progress = replace(self.progress, best=mean, best_step=self.stepper.done)
+        return scores
+
+    def _keep(self, name: str, scores: Row) -> None:
+        """Write the model as it is now as a checkpoint."""
+        done = {**self.card.training, "step": self.stepper.done}
+        card = replace(self.card, metrics={"validation": scores}, training=done)
+        checkpoints.save(self.job.out / f"{name}.safetensors", self.model, card)
+
+    def _store(self) -> None:
+        tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
+        tensors |= {f"ema.{name}": value for name, value in self.ema.state_dict().items()}
+        tensors |= {f"stepper.{k}": value for k, value in self.stepper.training_state().items()}
+        self.progress = replace(self.progress, step=self.stepper.done)
+        state.store(self.job.out / "state", tensors, self.progress)
+
+    def _check(self, row: Row) -> None:
+        """See that the run has not diverged."""
+        fidelity = {name: v for name, v in row.items() if name.rpartition("/")[2] in FIDELITY}
+        first = self.progress.first or fidelity
+        self.progress = replace(self.progress, first=first)
+        for name, value in row.items():
+            if not math.isfinite(value) or value > EXPLODED * first.get(name, math.inf):
+                raise GateCrossed(
+                    f"diverged: the loss {name} is {value:.3g} at step {self.stepper.done}; the "
+                    f"weights of step {self.progress.step} stay in last.safetensors: begin anew "
+                    f"with a lower --lr than {self.job.lr:g}, or with --clip 1"
+                )
+
+
+def learning_rate(progress: float, *, highest: float, warmup: float) -> float:
+    """A rise over the share ``warmup`` of the run, then half a cosine down to 0."""
+    if progress < warmup:
+        return highest * (progress / warmup + 0.01)
+    return highest * 0.5 * (1 + math.cos(math.pi * (progress - warmup) / (1 - warmup)))
+
+
+def _mean_psnr(scores: Row) -> float | None:
+    values = [value for name, value in scores.items() if name.startswith("psnr ")]
+    return sum(values) / len(values) if values else None
+
+
+def _note(row: Row) -> str:
+    """Losses, and the PSNR of each sigma where there is one."""
+    losses = [f"{k} {v:.4g}" for k, v in row.items() if "/" in k and " " not in k]
+    scores = [f"{k} {v:.2f} dB" for k, v in row.items() if k.startswith("psnr ")]
+    return ", ".join(losses + scores)

@@ -1,0 +1,51 @@
+"""Where a training computes, in which precision, and who makes its batches."""
+
+from typing import Literal, NamedTuple
+
+import torch
+
+from medclean import device
+
+
+class Machine(NamedTuple):
+    """What a run computes with.
+
+    Attributes:
+        device: Where the networks are.
+        bf16: Whether autocast computes in bfloat16.
+        workers: Processes that make batches ahead; 0 for none.
+    """
+
+    device: torch.device
+    bf16: bool
+    workers: int
+
+
+def machine(
+    asked: str, precision: Literal["auto", "float32", "bf16"], workers: int | None
+) -> Machine:
+    """The machine that these words mean; torch's threads are set here.
+
+    A processor that computes makes the batches in between, which costs a few percent of a step; one
+    that feeds a GPU does nothing else. Auto is bfloat16 where the hardware multiplies it.
+
+    Raises:
+        UsageError: No such device.
+        MissingError: The device is not here.
+    """
+    where = device.choose(asked)
+    own = device.processors()
+    if workers is None:
+        workers = 0 if where.type == "cpu" else min(own - 1, 8)
+    torch.set_num_threads(max(1, own - workers))
+    return Machine(
+        where, precision == "bf16" or (precision == "auto" and _multiplies(where)), workers
+    )
+
+
+def _multiplies(where: torch.device) -> bool:
+    """Whether this device has instructions for bfloat16."""
+    if where.type == "cuda":
+        return torch.cuda.get_device_capability(where) >= (8, 0)
+    can = torch.cpu.get_capabilities() if where.type == "cpu" else {}
+    return bool(can.get("avx512_bf16") or can.get("amx_bf16"))

@@ -1,0 +1,53 @@
+"""What a run says about itself: ``job.toml`` and ``log.csv``."""
+
+import csv
+import io
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from medclean.files import write_whole
+
+Row: TypeAlias = dict[str, float]
+
+
+class Log:
+    """``log.csv``: one row an interval, a column a figure; whole after each row.
+
+    Args:
+        path: Where it lies.
+        upto: Rows of later steps are forgotten: a resumed run makes them again.
+    """
+
+    def __init__(self, path: Path, upto: int) -> None:
+        self.path = path
+        self.rows: list[Row] = []
+        if path.is_file():
+            with path.open(encoding="utf-8", newline="") as file:
+                read = [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(file)]
+            self.rows = [row for row in read if row["step"] <= upto]
+
+    def add(self, row: Row) -> None:
+        """Note a row; columns that are new come last."""
+        self.rows.append(row)
+        text = io.StringIO()
+        columns = list(dict.fromkeys(key for row in self.rows for key in row))
+        writer = csv.DictWriter(text, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({k: f"{v:.6g}" for k, v in row.items()} for row in self.rows)
+        write_whole(self.path, text.getvalue().encode())
+
+
+def toml(values: Mapping[str, Any]) -> str:
+    """Settings as TOML that ``--config`` reads; what is None is left out."""
+    lines = [f"{key} = {_toml(value)}" for key, value in values.items() if value is not None]
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_toml, value))}]"
+    if isinstance(value, bool | str):
+        return json.dumps(value)  # JSON's words and strings are TOML's
+    return repr(value)

@@ -1,0 +1,233 @@
+"""Clean slices on disk, mapped into memory: what patches are cut from.
+
+A series is ground truth if its own noise is below 2.5 % of its scale. A noisier one of high
+resolution is averaged over 2x2 pixels, or 2x2x2 where voxels are nearly cubic, which divides white
+noise by 2 or 2.8, and taken if that is enough; the rest is left out. A series with nearly cubic
+voxels is cut in all three directions, and a slice that is nearly empty teaches nothing and is left
+out.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medclean.archive.dataset import Case
+from medclean.errors import DataError
+from medclean.files import cannot_write, make_folder, write_whole
+from medclean.physics.signal.noise_level import noise_level
+from medclean.signals import Stop
+from medclean.volume import Given, Image, Volume, scale_of
+
+CLEAN = 0.025  # largest sigma of a ground truth, as a share of scale; fine texture counts in
+FINE = 320  # rows or columns from which a series may be halved
+CUBIC = 1.3  # largest ratio of voxel sides of a series that is cut in three directions
+NARROW = 64  # voxels along each side of a series that is cut in three directions
+POOL = 20_000  # voxels that stand for a series where a scale is taken
+
+
+@dataclass(frozen=True)
+class Series:
+    """A series of the cache.
+
+    Attributes:
+        name: Of its case.
+        patient: Of its case.
+        file: Name of its ``.npy`` file, float32 ``(S, H, W)`` in real-world units.
+        unit: ``"au"``, ``"HU"`` or ``"Bq/ml"``.
+        modality: ``"MR"``, ``"CT"`` or ``"PT"``.
+        scale: What 1 means to a relative figure.
+        spacing: Of slices, rows and columns, in mm.
+        noise: Its own sigma as a share of scale.
+        slices: Axis and position of each slice that is not empty.
+    """
+
+    name: str
+    patient: str
+    file: str
+    unit: str
+    modality: str
+    scale: float
+    spacing: tuple[float, float, float]
+    noise: float
+    slices: tuple[tuple[int, int], ...]
+
+    @property
+    def bright(self) -> float:
+        """Value above which there is content, not air."""
+        return bright(self.modality, self.scale)
+
+    def given(self, axis: int = 0) -> Given:
+        """What is known about a slice across an axis."""
+        rest = [side for other, side in enumerate(self.spacing) if other != axis]
+        return Given(self.unit, self.scale, (self.spacing[axis], rest[0], rest[1]), self.modality)
+
+
+@dataclass(frozen=True)
+class Slices:
+    """The series of one split, and where they lie."""
+
+    folder: Path
+    series: tuple[Series, ...]
+
+    def stack(self, series: Series, axis: int, position: int, context: int = 1) -> Image:
+        """A slice with its neighbours, ``(context, H, W)``; a missing one is the last repeated."""
+        array = np.moveaxis(_mapped(self.folder / series.file), axis, 0)
+        if context == 1:
+            return array[position : position + 1]
+        reach = np.arange(context) - context // 2
+        return array[np.clip(position + reach, 0, len(array) - 1)]
+
+    def pool(self, series: Series) -> Image:
+        """Voxels drawn from a series once, ``(1, n)``."""
+        return _mapped(_pool_of(self.folder / series.file))
+
+    def spread(self, count: int) -> list[tuple[Series, int, int]]:
+        """About this many slices across axis 0, evenly from all series; for validation."""
+        each = max(1, round(count / len(self.series)))
+        chosen = self.series
+        if count < len(chosen):
+            chosen = tuple(chosen[i] for i in _evenly(len(chosen), count))
+        own = [(s, [p for axis, p in s.slices if axis == 0]) for s in chosen]
+        return [(s, 0, places[i]) for s, places in own for i in _evenly(len(places), each)]
+
+
+def cached(
+    cases: Sequence[Case], folder: Path, *, report: Callable[[str], None], stop: Stop
+) -> Slices:
+    """The cache of these cases, made at the first call.
+
+    Args:
+        cases: Of one split.
+        folder: Where the cache lies; a file ``index.json`` in it says that it is whole.
+        report: Told what was taken and what not, a case at a time.
+        stop: Looked at before each case.
+
+    Raises:
+        DataError: No case is clean enough.
+        Stopped: ``stop`` said so.
+    """
+    index = folder / "index.json"
+    if not index.is_file():
+        with cannot_write(folder):
+            make_folder(folder)
+            made = []
+            for number, case in enumerate(cases):
+                stop.check()
+                made += _taken(case, folder / f"{number:04}.npy", report)
+        write_whole(index, json.dumps([asdict(s) for s in made], indent=1).encode())
+    rows = json.loads(index.read_text(encoding="utf-8"))
+    if not rows:
+        raise DataError(
+            f"none of {len(cases)} series is ground truth: each has noise above {CLEAN:.1%} of its "
+            "scale or no slice with content; bring cleaner images"
+        )
+    return Slices(folder, tuple(_series(row) for row in rows))
+
+
+def clean_enough(volume: Volume) -> tuple[Volume, float] | None:
+    """A volume that can be ground truth with its noise as a share of scale, None if it cannot."""
+    sigma = noise_share(volume)
+    if sigma <= CLEAN:
+        return volume, sigma
+    steps = (2, 2, 2) if cubic(volume) else (1, 2, 2)
+    left = sigma / float(np.sqrt(np.prod(steps)))
+    if left <= CLEAN and max(volume.array.shape[1:]) >= FINE:
+        return averaged(volume, steps), left
+    return None
+
+
+def cubic(volume: Volume) -> bool:
+    """Whether slices across any axis are images."""
+    spacing = volume.given().spacing
+    return max(spacing) <= CUBIC * min(spacing) and min(volume.array.shape) >= NARROW
+
+
+def noise_share(volume: Volume) -> float:
+    """Median sigma of up to nine slices in the middle of a volume, as a share of its scale."""
+    count = len(volume.array)
+    middle = range(count // 4, max(count - count // 4, count // 4 + 1))
+    places = [middle[i] for i in _evenly(len(middle), 9)]
+    return float(np.median([noise_level(volume.array[p]) for p in places])) / volume.scale
+
+
+def averaged(volume: Volume, steps: tuple[int, int, int]) -> Volume:
+    """Fewer voxels, each the mean of ``steps`` slices, rows and columns."""
+    whole = [side - side % step for side, step in zip(volume.array.shape, steps, strict=True)]
+    blocks = [n for side, step in zip(whole, steps, strict=True) for n in (side // step, step)]
+    kept = volume.array[: whole[0], : whole[1], : whole[2]]
+    array = kept.reshape(blocks).mean(axis=(1, 3, 5), dtype=np.float32)
+    affine = volume.affine @ np.diag([*steps, 1.0])
+    affine[:3, 3] += volume.affine[:3, :3] @ (np.array(steps) - 1) / 2  # centre of the first block
+    return Volume(array, affine, volume.unit, volume.modality, scale_of(array, volume.modality))
+
+
+def _taken(case: Case, path: Path, report: Callable[[str], None]) -> list[Series]:
+    """Put a case into the cache, if it can be ground truth."""
+    volume = case.read()
+    clean = clean_enough(volume)
+    if clean is None:
+        report(f"left out, noise above {CLEAN:.1%} of scale: {case.name}")
+        return []
+    taken, sigma = clean
+    slices = tuple(_with_content(taken))
+    if not slices:
+        report(f"left out, no slice with content: {case.name}")
+        return []
+    np.save(path, taken.array)
+    draw = np.random.default_rng(0).integers(0, taken.array.size, POOL)
+    np.save(_pool_of(path), taken.array.reshape(1, -1)[:, draw])
+    how = "" if taken is volume else ", averaged over 2x2 pixels or 2x2x2 voxels"
+    report(f"taken, {len(slices)} slices, noise {sigma:.1%} of scale{how}: {case.name}")
+    made = Series(
+        name=case.name,
+        patient=case.patient,
+        file=path.name,
+        unit=taken.unit,
+        modality=taken.modality,
+        scale=taken.scale,
+        spacing=taken.given().spacing,
+        noise=sigma,
+        slices=slices,
+    )
+    return [made]
+
+
+def _pool_of(path: Path) -> Path:
+    return path.with_name(f"pool-{path.name}")
+
+
+def _with_content(volume: Volume) -> Iterator[tuple[int, int]]:
+    """Axis and position of the slices of which a tenth or more is brighter than 5 % of scale."""
+    content = volume.array > bright(volume.modality, volume.scale)
+    for axis in range(3 if cubic(volume) else 1):
+        share = content.mean(axis=tuple({0, 1, 2} - {axis}))
+        yield from ((axis, int(p)) for p in np.flatnonzero(share > 0.1))
+
+
+def bright(modality: str, scale: float) -> float:
+    """Air and 5 % of scale."""
+    return (-1000.0 if modality == "CT" else 0.0) + 0.05 * scale
+
+
+def _series(row: dict[str, object]) -> Series:
+    places: Sequence[Sequence[int]] = row.pop("slices")  # type: ignore[assignment]  # from JSON
+    spacing: Sequence[float] = row.pop("spacing")  # type: ignore[assignment]
+    slices = tuple((axis, position) for axis, position in places)
+    return Series(**row, slices=slices, spacing=(spacing[0], spacing[1], spacing[2]))  # type: ignore[arg-type]
+
+
+def _evenly(length: int, count: int) -> list[int]:
+    """Up to ``count`` different places in a row, evenly spread, ends kept free."""
+    places = (np.arange(count) + 0.5) * length / count
+    return sorted({int(place) for place in places})
+
+
+@cache
+def _mapped(path: Path) -> NDArray[np.float32]:
+    """One map a process, so that workers share the pages."""
+    return np.load(path, mmap_mode="r")

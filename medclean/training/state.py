@@ -1,0 +1,109 @@
+"""What a run needs to go on: one safetensors file a checkpoint, named by one small JSON file.
+
+``state.json`` is replaced last and in one move, so that it always names a whole file: a run that is
+killed at any moment goes on from its last checkpoint.
+"""
+
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from medclean.errors import DataError, UsageError
+from medclean.files import cannot_write, make_folder, write_whole
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run stands, beside its tensors.
+
+    Attributes:
+        step: Steps done.
+        best: Highest mean PSNR of a validation so far, in dB; None before the first.
+        best_step: When it was reached.
+        first: Fidelity losses of the first row, by which a divergence is told.
+    """
+
+    step: int = 0
+    best: float | None = None
+    best_step: int = 0
+    first: Mapping[str, float] | None = None
+
+
+def store(folder: Path, tensors: Mapping[str, Tensor], progress: Progress) -> None:
+    """Make this the state to go on from; the one before stays until this one is whole.
+
+    Raises:
+        WriteError: The disk is full, or the folder must not be written.
+    """
+    name = f"step-{progress.step:08}.safetensors"
+    write_whole(folder / name, save({k: value.contiguous() for k, value in tensors.items()}))
+    row = {"format": 1, "file": name, **asdict(progress)}
+    write_whole(folder / "state.json", json.dumps(row, indent=1).encode())
+    for old in folder.glob("step-*.safetensors"):
+        if old.name != name:
+            with suppress(FileNotFoundError):
+                old.unlink()
+
+
+def restore(folder: Path) -> tuple[dict[str, Tensor], Progress] | None:
+    """The state to go on from, None where no checkpoint was reached.
+
+    Raises:
+        DataError: A file of the state is damaged or missing.
+    """
+    index = folder / "state.json"
+    if not index.is_file():
+        return None
+    try:
+        row = json.loads(index.read_text(encoding="utf-8"))
+        tensors = load_file(folder / row.pop("file"))
+        del row["format"]
+        return tensors, Progress(**row)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise DataError(
+            f"the state in {folder} cannot be read ({type(error).__name__}); start anew in another "
+            "folder, with --init and this run's last.safetensors to keep its weights"
+        ) from None
+
+
+def claim(run: Path, settings: Mapping[str, Any], *, resume: bool) -> None:
+    """Make a folder this run's own, or see that it is.
+
+    Args:
+        run: The run's folder; made if it is not there.
+        settings: Those that decide the result. They stay in ``state/settings.json``.
+        resume: The user means the run that lies there, if one does.
+
+    Raises:
+        UsageError: It holds something else, or a run with other settings.
+        WriteError: It cannot be made.
+    """
+    path = run / "state" / "settings.json"
+    if path.is_file():
+        before = json.loads(path.read_text(encoding="utf-8"))
+        if not resume:
+            raise UsageError(
+                f"{run} holds a training run; add --resume to go on, or choose another"
+            )
+        _same(before, json.loads(json.dumps(settings)), run)
+        return
+    if run.exists() and (not run.is_dir() or {p.name for p in run.iterdir()} - {"state"}):
+        raise UsageError(f"{run} is not empty and holds no training run; choose another folder")
+    with cannot_write(path.parent):
+        make_folder(path.parent)
+    write_whole(path, json.dumps(settings, indent=1).encode())
+
+
+def _same(before: Mapping[str, Any], now: Mapping[str, Any], run: Path) -> None:
+    for key in before.keys() | now.keys():
+        if before.get(key) != now.get(key):
+            raise UsageError(
+                f"{run} was begun with {key}={before.get(key)!r}, now it is {now.get(key)!r}; "
+                "repeat the settings it was begun with, or choose another folder"
+            )

@@ -1,0 +1,90 @@
+"""Lay out the images that the shipped ``dgan-MR`` was trained on.
+
+    python tests/benchmarks/dgan_mr.py --data ../shared/data --out DATASET
+    medclean train DATASET --model dgan --preset compact -o RUN
+
+BIDS-like folders: contrasts of one person share a ``sub-``, so that no person stands in two splits.
+``participants.tsv`` says which split each person is in, ``dataset_description.json`` where each
+image comes from. Volumes with too much noise of their own are sorted out by ``medclean train``.
+"""
+
+import argparse
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import cine
+
+MR = {  # file in data/mr: person, body part, source
+    "mr_brain_flair_openms_patient01_study1": ("openms01", "BRAIN", "openms"),
+    "mr_brain_t1w_openms_patient01_study1": ("openms01", "BRAIN", "openms"),
+    "mr_brain_t2w_openms_patient01_study1": ("openms01", "BRAIN", "openms"),
+    "mr_brain_flair_openms_patient03_study1": ("openms03", "BRAIN", "openms"),
+    "mr_brain_t2w_openms_patient03_study1": ("openms03", "BRAIN", "openms"),
+    "mr_brain_flair_openms_patient12_study1": ("openms12", "BRAIN", "openms"),
+    "mr_brain_t1w_openms_patient12_study1": ("openms12", "BRAIN", "openms"),
+    "mr_brain_t2w_openms_patient12_study1": ("openms12", "BRAIN", "openms"),
+    "mr_brain_flair_stroke": ("stroke", "BRAIN", "volumes"),
+    "mr_brain_t1_seg3d": ("seg3d", "BRAIN", "volumes"),
+    "mr_brain_t1gd_niivue_skullstripped": ("niivue", "BRAIN", "niivue"),
+    "mr_brain_t1gd_pyradiomics1": ("pyradiomics1", "BRAIN", "pyradiomics"),
+    "mr_brain_t1gd_pyradiomics2": ("pyradiomics2", "BRAIN", "pyradiomics"),
+    "mr_brain_t1w_datalad": ("datalad", "BRAIN", "datalad"),
+    "mr_cspine_t1w_sct": ("sct1", "CSPINE", "sct"),
+    "mr_cspine_t2_sct_fakelesion": ("sct2", "CSPINE", "sct"),
+    "mr_cspine_t2s_sct": ("sct3", "CSPINE", "sct"),
+    "mr_prostate_t2_prostatex": ("prostatex", "PROSTATE", "prostatex"),
+}
+SOURCES = {
+    "openms": ("muschellij2/open_ms_data", "CC BY"),
+    "volumes": ("neurolabusc/VolumeRenderingData", "BSD-2-Clause; seg3D: CIBC Seg3DData, MIT"),
+    "niivue": ("niivue/niivue-demo-images: MR_Gd; figshare 7472168", "CC BY 4.0"),
+    "pyradiomics": ("AIM-Harvard/pyradiomics: data", "BSD-3-Clause"),
+    "datalad": ("datalad/example-dicom-structural", "PDDL"),
+    "sct": ("spinalcordtoolbox/sct_testing_data", "MIT"),
+    "prostatex": ("TCIA PROSTATEx, through HiLab-git/WSL4MIS", "CC BY"),
+    "cine": ("Sunnybrook Cardiac Data, through mshunshin/SegNetCMR", "CC0"),
+}
+VALIDATION = {"openms03", "pyradiomics2", "SCHFI05", "SCHFNI31", "SCHYP07", "SCN05"}
+TEST = {"openms12", "SCHFI02", "SCHFNI04", "SCHFNI36", "SCHYP01", "SCHYP38", "SCN03", "SCN40"}
+
+
+def main(data: Path, out: Path) -> None:
+    """Make the folder."""
+    persons = {}
+    for name, (person, part, _) in MR.items():
+        folder = out / f"sub-{person}" / "anat"
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(data / "mr" / f"{name}.nii.gz", folder / f"{name}.nii.gz")
+        sidecar = json.dumps({"Modality": "MR", "BodyPart": part})
+        (folder / f"{name}.json").write_text(f"{sidecar}\n")
+        persons[person] = part
+    for person, frames in cine.subjects(data / "cine").items():
+        cine.convert(frames, out / f"sub-{person}" / "func" / f"sub-{person}_cine.nii.gz")
+        persons[person] = "HEART"
+    with (out / "participants.tsv").open("w", newline="") as file:
+        writer = csv.writer(file, delimiter="\t", lineterminator="\n")
+        writer.writerow(["participant_id", "split"])
+        writer.writerows((f"sub-{person}", split_of(person)) for person in sorted(persons))
+    description = {
+        "Name": "Open MR images for denoising",
+        "BIDSVersion": "1.10.0",
+        "License": "see SourceDatasets",
+        "SourceDatasets": [{"Name": n, "License": terms} for n, terms in SOURCES.values()],
+    }
+    (out / "dataset_description.json").write_text(json.dumps(description, indent=1) + "\n")
+    print(f"{len(persons)} persons in {out}")
+
+
+def split_of(person: str) -> str:
+    """Chosen by hand, so that each split has hearts and brains."""
+    return "test" if person in TEST else "validation" if person in VALIDATION else "train"
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True, help="folder with mr/ and cine/")
+    parser.add_argument("--out", type=Path, required=True, help="folder to make")
+    arguments = parser.parse_args()
+    main(arguments.data, arguments.out)
