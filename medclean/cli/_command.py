@@ -1,0 +1,166 @@
+"""A command line made from a job: its dataclass says what can be asked, Typer reads it here."""
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import MISSING, fields
+from functools import wraps
+from inspect import Parameter, Signature, signature
+from pathlib import Path
+from types import NoneType
+from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
+
+import typer
+
+from medclean.catalog import MODELS, NOISES
+from medclean.cli import _config
+from medclean.errors import Exit, UsageError, unknown
+from medclean.jobs._setting import Setting, settings
+from medclean.options import convert
+
+_CATALOGS: dict[str, Iterable[str]] = {"model": MODELS, "noise": NOISES}
+_METAVARS = {int: "N", float: "X", Path: "PATH"}
+_EXPECTED = {int: "a whole number", float: "a number"}
+
+
+class _Type(NamedTuple):
+    """The type of a field: of one value, what it may be, and whether there may be several."""
+
+    one: Any
+    choices: tuple[str, ...]
+    many: bool
+
+
+def command(run: Callable[..., Exit], *, presets: bool = False) -> Callable[..., Exit]:
+    """Make a Typer command of a function whose first parameter is a job.
+
+    The command takes each field of the job as an option or argument, the function's other
+    parameters as they stand, and ``--config``. A flag goes before the variable
+    ``MEDCLEAN_<FIELD>``, that before the config file, that before a preset and the job's default.
+
+    Args:
+        run: Carries out the job.
+        presets: Whether the command takes ``--preset`` too.
+    """
+    first, *others = signature(run, eval_str=True).parameters.values()
+    job = first.annotation
+    hints = get_type_hints(job)
+    types = {field.name: _type(hints[field.name]) for field in fields(job)}
+    stated = settings(job)
+
+    def read(path: Path) -> dict[str, Any]:
+        values = _config.read(path, run.__name__.replace("_", "-"), types)
+        return {name: _text(value, types[name]) for name, value in values.items()}
+
+    @wraps(run)
+    def made(*, preset: str | None = None, **given: Any) -> Exit:
+        if preset:  # a bare --model leaves the options that a preset has for that model
+            model = read(_config.preset(preset)).get("model", given["model"])
+            given["model"] = model if model.startswith(f"{given['model']}:") else given["model"]
+        more = {other.name: given[other.name] for other in others}
+        values = {name: _value(name, given[name], kind) for name, kind in types.items()}
+        try:
+            asked = job(**values)
+        except ValueError as error:
+            raise UsageError(str(error)) from None
+        return run(asked, **more)
+
+    own = [_parameter(f.name, f.default, types[f.name], stated[f.name]) for f in fields(job)]
+    files = [_config_option(read), *([_preset_option(read)] if presets else [])]
+    made.__signature__ = Signature([*own, *files, *others])  # type: ignore[attr-defined]
+    made.__doc__ = job.__doc__
+    return made
+
+
+def emit(text: str) -> None:
+    """Print a result; a reader who has gone away, as in ``| head``, is no failure."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _config_option(read: Callable[[Path], dict[str, Any]]) -> Parameter:
+    def put(context: typer.Context, path: Path | None) -> Path | None:
+        if path:
+            context.default_map = {**(context.default_map or {}), **read(path)}
+        return path
+
+    help_ = "TOML file of settings; MEDCLEAN_<SETTING> variables and flags go before it."
+    option = typer.Option(
+        help=help_, metavar="FILE.toml", envvar="MEDCLEAN_CONFIG", is_eager=True, callback=put
+    )
+    return _keyword("config", Path | None, option, None)
+
+
+def _preset_option(read: Callable[[Path], dict[str, Any]]) -> Parameter:
+    def put(context: typer.Context, name: str | None) -> str | None:
+        if name:
+            context.default_map = {**read(_config.preset(name)), **(context.default_map or {})}
+        return name
+
+    option = typer.Option(
+        help=f"Named settings that a config file goes before: {', '.join(_config.presets())}.",
+        metavar="NAME",
+        is_eager=True,
+        callback=put,
+    )
+    return _keyword("preset", str | None, option, None)
+
+
+def _keyword(name: str, kind: Any, info: Any, default: Any) -> Parameter:
+    annotation = Annotated[kind, info]
+    return Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+def _type(hint: Any) -> _Type:
+    many = get_origin(hint) is tuple
+    arms = [arm for arm in get_args(hint) if arm not in (NoneType, Ellipsis)]
+    one = hint if get_origin(hint) is Literal or not arms else arms[0]
+    return _Type(one, get_args(one) if get_origin(one) is Literal else (), many)
+
+
+def _parameter(name: str, default: Any, kind: _Type, setting: Setting) -> Parameter:
+    """The parameter that Typer reads; all but switches arrive as text."""
+    switch = kind.one is bool
+    read: Any = bool if switch else list[str] if kind.many else str | None
+    metavar = setting.metavar or "|".join(kind.choices) or _METAVARS.get(kind.one)
+    known = kind.choices or _CATALOGS.get(name)
+    about: dict[str, Any] = {"help": setting.help, "show_default": not switch}
+    if known is not None:
+        about["autocompletion"] = lambda incomplete: [k for k in known if k.startswith(incomplete)]
+    info: Any
+    if setting.argument:
+        info = typer.Argument(metavar=metavar and metavar.removesuffix("..."), **about)
+    else:
+        about["envvar"], about["show_envvar"] = f"MEDCLEAN_{name.upper()}", False
+        info = typer.Option(*setting.flags, metavar=None if switch else metavar, **about)
+    value = Parameter.empty if default is MISSING else _text(default, kind)
+    return _keyword(name, read, info, value)
+
+
+def _text(value: Any, kind: _Type) -> Any:
+    """A value as it would be typed; switches stay what they are."""
+    if kind.many:
+        return [str(part) for part in ([value] if isinstance(value, str) else value)]
+    return value if value is None or kind.one is bool else str(value)
+
+
+def _value(name: str, given: Any, kind: _Type) -> Any:
+    if kind.many:
+        return tuple(_convert(name, part, kind) for part in _parts(given, kind))
+    return given if given is None or kind.one is bool else _convert(name, given, kind)
+
+
+def _parts(given: Sequence[str], kind: _Type) -> list[str]:
+    """Several values; words from a list may also come as one text, with commas."""
+    return [p for text in given for p in text.split(",") if p] if kind.choices else list(given)
+
+
+def _convert(name: str, text: str, kind: _Type) -> Any:
+    if kind.choices and text not in kind.choices:
+        raise unknown(name, text, kind.choices)
+    try:
+        return convert(text, kind.one)
+    except ValueError:
+        raise UsageError(f"{name} is {text!r}, expected {_EXPECTED[kind.one]}") from None

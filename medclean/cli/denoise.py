@@ -1,0 +1,25 @@
+"""``medclean denoise``."""
+
+import json as json_
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from medclean.cli._command import emit
+from medclean.errors import Exit
+from medclean.jobs.denoise import DenoiseJob
+from medclean.log import Log, printable
+
+
+def denoise(
+    job: DenoiseJob,
+    *,
+    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> Exit:
+    """Denoise image series into a folder of their own."""
+    from medclean.pipelines.denoise import denoise as run
+
+    tally = run(job, Log())
+    emit(json_.dumps(asdict(tally)) if json else printable(tally.line))
+    return tally.exit

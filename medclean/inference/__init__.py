@@ -1,0 +1,1 @@
+"""Volumes through a model: batches, tiles, precision, memory."""

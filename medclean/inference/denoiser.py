@@ -1,0 +1,118 @@
+"""What ``--model`` names: a filter, or a network with weights for some modalities."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from medclean import checkpoints
+from medclean.archive.series import Series
+from medclean.catalog import MODELS, NORMALISERS
+from medclean.checkpoints import Loaded
+from medclean.errors import UsageError, unknown
+from medclean.models._base import Model
+from medclean.options import parse
+
+TRAINED = ("gan", "network")
+
+
+@dataclass(frozen=True)
+class Denoiser:
+    """Models by modality.
+
+    Attributes:
+        name: In the catalogue of models.
+        plain: A filter or solver, which needs no weights; None for a network.
+        trained: Networks by the modality that their card names.
+        force: Use the only weights there are for whatever comes.
+    """
+
+    name: str
+    plain: Model | None
+    trained: Mapping[str, Loaded]
+    force: bool = False
+
+    @classmethod
+    def of(cls, spec: str, *, force: bool = False) -> "Denoiser":
+        """Look up and load what a user names.
+
+        Args:
+            spec: ``"nlm:sigma=0.05"``, ``"dgan"``, a checkpoint, or the folder of a training run.
+            force: Use the only weights there are for whatever comes.
+
+        Raises:
+            UsageError: No such model or file, or a pickle.
+            MissingError: No weights, or ones that are damaged or of another architecture.
+        """
+        if _is_path(spec):
+            loaded = checkpoints.load(spec)
+            return cls(loaded.card.model, None, {loaded.card.modality: loaded}, force)
+        name, options = parse(spec)
+        if name not in MODELS:
+            raise unknown("model", name, MODELS)
+        if MODELS.entry(name).facts["kind"] not in TRAINED:
+            return cls(name, MODELS.make(spec).eval(), {}, force)
+        if options:
+            raise UsageError(
+                f"{spec}: the options of a trained network stand in its card; "
+                f"say {name}, or name a checkpoint that was trained with these"
+            )
+        found = {
+            card.modality: checkpoints.load(name, card.modality)
+            for card in checkpoints.shipped().values()
+            if card.model == name
+        }
+        if not found:
+            checkpoints.pick(name, "")
+        return cls(name, None, found, force)
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """That it has weights for; none for a filter, which takes them all."""
+        return tuple(self.trained)
+
+    def refusal(self, series: Series) -> str | None:
+        """Why a series is not for this model; None where it is."""
+        if self.plain:
+            return None
+        if series.modality in self.trained:
+            return None if self.force or not series.kinds else self._unseen(series.kinds)
+        if self.force and len(self.trained) == 1:
+            return None
+        known = " and ".join(self.trained)
+        modality = series.modality or "images of unknown modality (say --modality)"
+        return f"no weights of {self.name} for {modality}; those for {known} need --force"
+
+    def _unseen(self, kinds: tuple[str, ...]) -> str:
+        return f"{self.name} was not trained on {' or '.join(kinds)} images: needs --force"
+
+    def loaded(self, modality: str) -> Loaded:
+        """The network for a modality that ``refusal`` let pass."""
+        return self.trained.get(modality) or next(iter(self.trained.values()))
+
+    def model(self, modality: str) -> Model:
+        """The model for a modality that ``refusal`` let pass."""
+        return self.plain or self.loaded(modality).model
+
+    def normaliser(self, modality: str) -> Any:
+        """What brings images to a network's range; None for a model of real units."""
+        return None if self.plain else NORMALISERS.make(self.loaded(modality).card.normaliser)
+
+    def settings(self, modality: str | None = None) -> dict[str, Any]:
+        """What the result depends on: enters UIDs and the check of the output folder.
+
+        Args:
+            modality: Of one series; all for which there are weights if not given.
+        """
+        if self.plain:
+            return {"model": self.name, "options": asdict(self.plain.options)}
+        used = self.trained.values() if modality is None else [self.loaded(modality)]
+        weights = {loaded.card.modality: loaded.sha256 for loaded in used}
+        return {"model": self.name, "weights": weights}
+
+
+def _is_path(spec: str) -> bool:
+    """Whether a spec means something on disk; a name of the catalogue wins over a folder."""
+    if spec.partition(":")[0] in MODELS:
+        return False
+    return Path(spec).exists() or "/" in spec or bool(Path(spec).suffix)

@@ -1,0 +1,85 @@
+"""A model made ready for a series: device, precision, normaliser, tiles, blend."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from medclean.inference.ladder import OutOfMemory, Rung, is_out_of_memory
+from medclean.inference.tiles import by_tiles
+from medclean.models._base import Model
+from medclean.volume import Given, Image
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Takes slices in real-world units through a model and back.
+
+    Attributes:
+        model: Already where it computes, in evaluation mode.
+        normaliser: An item of NORMALISERS; None for a model that works in real units.
+        rung: Device, batch and tiles.
+        bf16: Whether the network computes in bfloat16 where autocast holds that to be safe.
+        strength: Share of the change that is kept, 0 to 1.
+    """
+
+    model: Model
+    normaliser: Any
+    rung: Rung
+    bf16: bool = False
+    strength: float = 1.0
+
+    @classmethod
+    def on(cls, rung: Rung, model: Model, **settings: Any) -> "Engine":
+        """Move a model to the device of a rung and make it ready."""
+        model = model.to(rung.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]  # torch's stub lacks it
+        return cls(model, rung=rung, **settings)
+
+    def denoise(self, images: Image, given: Given) -> Image:
+        """Denoise a batch.
+
+        Args:
+            images: ``(N, C, H, W)`` for a model of slices, ``(S, H, W)`` for one of series, in
+                the unit that ``given`` states.
+            given: What is known about them.
+
+        Returns:
+            ``(N, H, W)`` or ``(S, H, W)`` in the same unit.
+
+        Raises:
+            OutOfMemory: The batch does not fit; try the next rung of the ladder.
+        """
+        try:
+            denoised = self._denoise(torch.from_numpy(images).to(self.rung.device), given)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            raise OutOfMemory(str(self.rung)) from error
+        source = images if images.ndim == 3 else images[:, images.shape[1] // 2]
+        result = denoised.float().cpu().numpy().reshape(source.shape)
+        if self.strength == 1.0:
+            return result
+        return source + np.float32(self.strength) * (result - source)
+
+    def _denoise(self, images: Tensor, given: Given) -> Tensor:
+        if self.normaliser is None:
+            return self._compute(images, given)
+        normal, known = self.normaliser.forward(images, given)
+        return self.normaliser.inverse(self._compute(normal, known), given)
+
+    def _compute(self, images: Tensor, given: Given) -> Tensor:
+        if images.ndim == 4:
+            images = images.contiguous(memory_format=torch.channels_last)
+        kind = images.device.type
+        with torch.autocast(kind, torch.bfloat16, enabled=self.bf16):
+            if self.rung.tile is None or self.model.scope == "series":
+                return self.model.denoise(images, given)
+            return by_tiles(
+                lambda tile: self.model.denoise(tile, given).float(),
+                images,
+                self.rung.tile,
+                overlap=self.model.receptive_field or 0,
+                stride=self.model.stride,
+            )

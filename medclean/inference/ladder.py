@@ -1,0 +1,56 @@
+"""What is tried, in order, when memory runs out."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import torch
+
+TILES = (512, 256)  # pixels; narrower ones cost more in overlap than they save
+
+
+@dataclass(frozen=True)
+class Rung:
+    """How slices go through a model.
+
+    Attributes:
+        device: As torch spells it: ``"cuda:0"``.
+        batch: Slices computed together.
+        tile: Width of a tile in pixels; None for whole slices.
+    """
+
+    device: str
+    batch: int
+    tile: int | None = None
+
+    def __str__(self) -> str:
+        size = f"tiles of {self.tile}" if self.tile else "whole slices"
+        return f"{self.device}, batch {self.batch}, {size}"
+
+
+class OutOfMemory(Exception):
+    """A batch did not fit; the next rung may."""
+
+
+def below(rung: Rung, *, tiled: bool) -> Iterator[Rung]:
+    """The rungs under one: half the batch down to one slice, then tiles, then the CPU.
+
+    Args:
+        rung: What did not fit.
+        tiled: Whether the model can be computed by tiles.
+    """
+    while rung.batch > 1:
+        rung = replace(rung, batch=rung.batch // 2)
+        yield rung
+    if tiled:
+        for tile in TILES:
+            if rung.tile is None or tile < rung.tile:
+                yield replace(rung, tile=tile)
+    if rung.device != "cpu":
+        yield Rung("cpu", 1)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error of torch or numpy says that memory ran out."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)

@@ -1,0 +1,91 @@
+"""What is measured once a series, before any slice is denoised: its scale and its noise."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medclean.archive import formats
+from medclean.archive.series import Series
+from medclean.physics.signal.noise_level import noise_level
+from medclean.volume import CT_SCALE, Image, Mask
+
+SHARE = 0.999  # DESIGN: the 99.9th percentile is what "1" means
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What one instance adds to the figures of its series; small, so that memory does not grow.
+
+    Attributes:
+        voxels: How many are no padding.
+        top: The highest of them, as many as can matter for the series' percentile.
+        noise: Standard deviation of the noise of each slice that shows any.
+    """
+
+    voxels: int
+    top: NDArray[np.float32]
+    noise: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Scale and noise level of a series, in its unit; None where nobody asked."""
+
+    scale: float
+    sigma: float | None
+
+
+def measure(root: Path, series: Series, *, total: int, noise: bool) -> Summary:
+    """Read the only file of a series, and summarise it; runs in a worker process."""
+    pixels = formats.read(root, series, 0)
+    return summarise(pixels.real, pixels.padding, total=total, noise=noise)
+
+
+def summarise(real: Image, padding: Mask | None, *, total: int, noise: bool) -> Summary:
+    """Summarise the slices of one instance.
+
+    Args:
+        real: ``(frames, rows, columns)`` in real-world units.
+        padding: True where a voxel is no part of the image.
+        total: Voxels of the whole series.
+        noise: Whether to measure the noise, too.
+    """
+    voxels = real[~padding] if padding is not None else real.ravel()
+    kept = min(_kept(total), voxels.size)
+    top = np.partition(voxels, voxels.size - kept)[voxels.size - kept :] if kept else voxels[:0]
+    body = [None] * len(real) if padding is None else ~padding
+    levels = (
+        [noise_level(image, mask) for image, mask in zip(real, body, strict=True)] if noise else []
+    )
+    return Summary(voxels.size, top, tuple(level for level in levels if level > 0))
+
+
+def statistics(
+    summaries: Iterable[Summary], modality: str, *, rule: Literal["robust", "max"]
+) -> Statistics:
+    """Put the summaries of a series' instances together.
+
+    The scale is the exact 99.9th percentile of all voxels (numpy's linear rule), 4000 HU for CT,
+    and 1 where it would be 0.
+    """
+    parts = list(summaries)
+    count = sum(part.voxels for part in parts)
+    noise = [level for part in parts for level in part.noise]
+    sigma = float(np.median(noise)) if noise else None
+    if modality == "CT":
+        return Statistics(CT_SCALE, sigma)
+    top = (
+        np.sort(np.concatenate([part.top for part in parts])) if count else np.zeros(1, np.float32)
+    )
+    place = len(top) - 1 if rule == "max" else SHARE * (count - 1) - (count - len(top))
+    scale = float(np.interp(place, np.arange(len(top)), top))
+    return Statistics(scale or 1.0, sigma)
+
+
+def _kept(total: int) -> int:
+    """How many of the highest voxels of a series its percentile can depend on."""
+    return int((1 - SHARE) * total) + 2

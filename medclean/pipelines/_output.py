@@ -1,0 +1,109 @@
+"""The files of a derived series: filled image by image, staged once they are whole."""
+
+from collections import Counter, deque
+from collections.abc import Mapping
+from concurrent.futures import Future, wait
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from medclean.archive import formats
+from medclean.archive.derivation import Written
+from medclean.archive.runs.run import Run
+from medclean.archive.series import Frame, Pixels, Series
+from medclean.archive.workers import Workers
+from medclean.volume import Image
+
+WAITING = 2  # files a worker that are computed and not yet written
+
+
+class Output:
+    """Takes denoised images in any order and has workers write each file when its last one comes.
+
+    Args:
+        root: Folder that the source's paths are relative to.
+        series: The source.
+        plan: What its outputs share, as the format wants it.
+        run: The record.
+        workers: Processes that write.
+        staged: SHA-256 by path of what an earlier start staged and is still there.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        series: Series,
+        plan: Any,
+        *,
+        run: Run,
+        workers: Workers,
+        staged: Mapping[str, str],
+    ) -> None:
+        self.root, self.series, self.plan, self.run, self.workers = root, series, plan, run, workers
+        self.sha256 = dict(staged)
+        self.written: dict[str, Written] = {}
+        self._missing = Counter(f.instance for group in series.groups for f in group.frames)
+        self._results: dict[int, Image] = {}
+        self._writing: deque[tuple[str, Future[Written]]] = deque()
+
+    def has(self, instance: int) -> bool:
+        """Whether a file is staged already."""
+        return self.series.instances[instance].path in self.sha256
+
+    def put(self, frame: Frame, image: Image, pixels: Pixels) -> None:
+        """Take one image; blocks while too many files wait to be written.
+
+        Args:
+            frame: Where it belongs.
+            image: ``(rows, columns)`` in real-world units.
+            pixels: Its whole file, as it was read.
+        """
+        if self.has(frame.instance):
+            return
+        result = self._results.setdefault(frame.instance, np.empty_like(pixels.real))
+        result[frame.number] = image
+        self._missing[frame.instance] -= 1
+        if not self._missing[frame.instance]:
+            self._write(frame.instance, self._results.pop(frame.instance))
+        while len(self._writing) > WAITING * self.workers.count:
+            self._note(*self._writing.popleft())
+
+    def copy_beside(self) -> None:
+        """Stage what is copied with the series."""
+        for path in formats.beside(self.root, self.series):
+            if path not in self.sha256:
+                to = self.run.staging(self.series.key, path)
+                task = self.workers.submit(formats.copy, self.root, self.series, path, to)
+                self._writing.append((path, task))
+
+    def drain(self) -> None:
+        """Wait until all that was given is staged."""
+        while self._writing:
+            self._note(*self._writing.popleft())
+
+    def abandon(self, seconds: float) -> None:
+        """Keep what is staged within some seconds, drop the rest."""
+        tasks = [task for _, task in self._writing]
+        wait(tasks, seconds)
+        for path, task in self._writing:
+            if task.done() and not task.exception():
+                self._note(path, task)
+
+    def _write(self, instance: int, result: Image) -> None:
+        path = self.series.instances[instance].path
+        task = self.workers.submit(
+            formats.write,
+            self.root,
+            self.series.alone(instance),
+            0,
+            result,
+            self.plan and self.plan.alone(instance),
+            self.run.staging(self.series.key, path),
+        )
+        self._writing.append((path, task))
+
+    def _note(self, path: str, task: "Future[Written]") -> None:
+        written = task.result()
+        self.run.note_staged(self.series.key, path, written.sha256)
+        self.sha256[path], self.written[path] = written.sha256, written

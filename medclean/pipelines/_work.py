@@ -1,0 +1,232 @@
+"""One series from the archive through the model and back, as often as its memory needs it."""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from medclean import __version__
+from medclean.archive import formats
+from medclean.archive.derivation import CODES, Derivation
+from medclean.archive.runs.run import Run
+from medclean.archive.series import Frame, Instance, Pixels, Series
+from medclean.archive.workers import Workers
+from medclean.device import Precision, machine_class
+from medclean.errors import DataError, Exit, MissingError
+from medclean.inference.batches import Cut, cut, read_ahead
+from medclean.inference.denoiser import Denoiser
+from medclean.inference.engine import Engine
+from medclean.inference.ladder import OutOfMemory, Rung, below
+from medclean.inference.statistics import Statistics, measure, statistics
+from medclean.jobs._setting import values
+from medclean.jobs.denoise import DenoiseJob
+from medclean.log import Bar
+from medclean.models._base import Model
+from medclean.pipelines._output import Output
+from medclean.signals import Stop
+from medclean.volume import CT_SCALE, Given, Image
+
+AHEAD = 2  # batches that are read while one is computed
+PATIENCE = 10.0  # seconds that a stopped run may take to stage what is computed
+
+
+@dataclass(frozen=True)
+class Work:
+    """What it takes to denoise one series after another.
+
+    Attributes:
+        job: What was asked.
+        root: Folder that all input paths are relative to.
+        denoiser: What ``--model`` names.
+        rung: How slices go through it as long as memory lasts.
+        precision: Arithmetic of the network for each modality: ``"float32"`` or ``"bf16"``.
+        run: The record.
+        workers: Processes that read and write.
+        stop: Whether a signal came.
+        bar: Counts slices.
+        uids: SOP Instance UIDs that were written; the same one twice would be a bug.
+    """
+
+    job: DenoiseJob
+    root: Path
+    denoiser: Denoiser
+    rung: Rung
+    precision: Mapping[str, Precision]
+    run: Run
+    workers: Workers
+    stop: Stop
+    bar: Bar
+    uids: set[str] = field(default_factory=set)
+
+    def do(self, series: Series) -> None:
+        """Denoise a series and commit it, on the next rung of the ladder where memory runs out.
+
+        Raises:
+            DataError: It cannot be read, or its outputs' names are taken.
+            MissingError: It does not fit into memory, whatever is tried.
+            Stopped: A signal came; what was computed is staged.
+        """
+        self.run.refuse_foreign(instance.path for instance in series.instances)
+        flaws = self.flaws(series) if self.job.allow_gaps else {}
+        if len(flaws) == len(series.instances):
+            raise DataError("none of its files can be read")
+        tiled = self.denoiser.model(series.modality).scope == "slice"
+        rungs = [self.rung, *below(self.rung, tiled=tiled)]
+        for number in range(self.run.rung(series.key), len(rungs)):
+            try:
+                return self._attempt(series, rungs[number], flaws)
+            except OutOfMemory as error:
+                self.run.event("out of memory", series=series.key, rung=str(error))
+                self.run.note_rung(series.key, min(number + 1, len(rungs) - 1))
+        raise MissingError("memory is too small for one slice of it; use a machine with more")
+
+    def flaws(self, series: Series) -> dict[int, str]:
+        """Which of a series' files cannot be read, and why."""
+        check = partial(formats.flaw, self.root)
+        places = range(len(series.instances))
+        tasks = [self.workers.submit(check, series.alone(place), 0) for place in places]
+        return {place: flaw for place, task in enumerate(tasks) if (flaw := task.result())}
+
+    def _attempt(self, whole: Series, rung: Rung, flaws: dict[int, str]) -> None:
+        series = whole.without(flaws) if flaws else whole
+        engine = self._engine(series, rung)
+        figures = self._measure(series, engine.model)
+        left_out = [whole.instances[place] for place in flaws]
+        output = self._output(series, engine, left_out)
+        batch = rung.batch if engine.model.scope == "slice" else None
+        cuts = cut(series, batch=batch, context=engine.model.context)
+        todo = [c for c in cuts if not all(output.has(f.instance) for f in c.own)]
+        self.bar.advance(sum(len(c.own) for c in cuts) - sum(len(c.own) for c in todo))
+        read = partial(self._read, series)
+        for this, pixels in read_ahead(todo, read, ahead=AHEAD):
+            if self.stop.asked:
+                output.abandon(PATIENCE)
+                self.stop.check()
+            denoised = self._denoise(series, this, pixels, engine, figures)
+            for frame, image in zip(this.own, denoised, strict=True):
+                output.put(frame, image, pixels[frame.instance])
+            self.bar.advance(len(this.own))
+        output.copy_beside()
+        output.drain()
+        named = {whole.instances[place].path: flaw for place, flaw in flaws.items()}
+        self._commit(series, output, figures, named)
+
+    def _engine(self, series: Series, rung: Rung) -> Engine:
+        return Engine.on(
+            rung,
+            self.denoiser.model(series.modality),
+            normaliser=self.denoiser.normaliser(series.modality),
+            bf16=self._precision(series) == "bf16",
+            strength=self.job.strength,
+        )
+
+    def _measure(self, series: Series, model: Model) -> Statistics:
+        """One pass over the series, where the model needs to know more than single slices."""
+        if not (model.wants_sigma or (model.wants_scale and series.modality != "CT")):
+            return Statistics(CT_SCALE if series.modality == "CT" else 1.0, None)
+        voxels = sum(len(g.frames) * g.shape[0] * g.shape[1] for g in series.groups)
+        look = partial(measure, self.root, total=voxels, noise=model.wants_sigma)
+        places = range(len(series.instances))
+        summaries = []
+        for _, task in self.workers.map(look, (series.alone(place) for place in places)):
+            self.stop.check()
+            summaries.append(task.result())
+        return statistics(summaries, series.modality, rule=self.job.scale)
+
+    def _output(self, series: Series, engine: Engine, left_out: Sequence[Instance]) -> Output:
+        machine = machine_class(
+            torch.device(engine.rung.device),
+            self._precision(series),
+            batch=engine.rung.batch,
+            tile=engine.rung.tile,
+        )
+        derivation = self._derivation(series, machine)
+        plan = formats.plan(
+            series,
+            derivation,
+            context=engine.model.context if engine.model.scope == "slice" else None,
+            syntax=self.job.syntax,
+            left_out=[instance.uid or instance.path for instance in left_out],
+        )
+        staged = self.run.begin(series.key, machine=machine)
+        return Output(self.root, series, plan, run=self.run, workers=self.workers, staged=staged)
+
+    def _derivation(self, series: Series, machine: Mapping[str, Any]) -> Derivation:
+        name, network = self.denoiser.name, not self.denoiser.plain
+        settings = values(self.job, "result") | self.denoiser.settings(series.modality)
+        return Derivation(
+            command="denoise",
+            model=name,
+            code=CODES[self.denoiser.model(series.modality).code],
+            settings=settings | {"precision": machine["dtype"]},
+            version=__version__,
+            title=f"medclean {__version__} denoise, model {name}",
+            suffix=f" [medclean {name}]",
+            weights=self.denoiser.loaded(series.modality).sha256 if network else None,
+            machine=f"{machine['device']} {machine['dtype']}" if network else None,
+            stamp=self.run.stamp if self.job.stamp else None,
+        )
+
+    def _precision(self, series: Series) -> Precision:
+        if self.denoiser.plain:
+            return "float32"
+        return self.precision[self.denoiser.loaded(series.modality).card.modality]
+
+    def _read(self, series: Series, instance: int) -> "Future[Pixels]":
+        return self.workers.submit(formats.read, self.root, series.alone(instance), 0)
+
+    def _denoise(
+        self,
+        series: Series,
+        this: Cut,
+        pixels: Mapping[int, Pixels],
+        engine: Engine,
+        figures: Statistics,
+    ) -> Image:
+        group = series.groups[this.group]
+        given = Given(
+            series.unit,
+            figures.scale,
+            group.spacing,
+            series.modality,
+            sigma=figures.sigma,
+            rng=np.random.default_rng((self.job.seed, int(series.key, 16), this.group, this.start)),
+        )
+        if engine.model.scope == "series":
+            return engine.denoise(np.stack([_masked(pixels, frame) for frame in this.own]), given)
+        windows = [[_masked(pixels, frame) for frame in window] for window in this.windows]
+        return engine.denoise(np.array(windows), given)
+
+    def _commit(
+        self, series: Series, output: Output, figures: Statistics, flaws: Mapping[str, str]
+    ) -> None:
+        uids = [written.uid for written in output.written.values() if written.uid]
+        if len({*uids} - self.uids) < len(uids):
+            raise RuntimeError("two derived instances of one run have the same UID")
+        self.uids.update(uids)
+        notes = sorted({note for written in output.written.values() for note in written.notes})
+        record = {
+            "scale": figures.scale,
+            "sigma": figures.sigma,
+            "clamped": sum(written.clamped for written in output.written.values()),
+            "padding_moved": sum(written.padding_moved for written in output.written.values()),
+            "repaired": any(instance.repaired for instance in series.instances),
+            "notes": notes,
+        }
+        failed = {path: {"status": "failed", "reason": flaw} for path, flaw in flaws.items()}
+        status = Exit.PARTIAL if flaws else Exit.DONE
+        self.run.commit(series.key, output.sha256, record, inputs=failed, status=status)
+
+
+def _masked(pixels: Mapping[int, Pixels], frame: Frame) -> Image:
+    """One image with the least value of its own where there is none: no model sees padding."""
+    file = pixels[frame.instance]
+    image, padding = file.real[frame.number], file.padding[frame.number]
+    if not padding.any() or padding.all():
+        return image
+    return np.where(padding, image[~padding].min(), image)

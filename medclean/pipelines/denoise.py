@@ -1,0 +1,156 @@
+"""The story of ``medclean denoise``."""
+
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from medclean import __version__, device
+from medclean.archive.runs import (
+    Run,
+    Shard,
+    Tally,
+    default_out,
+    open_run,
+    refuse_overlap,
+    unsharded,
+)
+from medclean.archive.series import Scan, Series, key_of
+from medclean.archive.workers import Workers
+from medclean.errors import DataError, Exit, MedcleanError, Stopped, UsageError
+from medclean.inference.denoiser import Denoiser
+from medclean.inference.ladder import Rung
+from medclean.jobs._setting import changed, values
+from medclean.jobs.denoise import DenoiseJob
+from medclean.log import Log
+from medclean.options import parse
+from medclean.pipelines._inputs import Inputs, find
+from medclean.pipelines._work import Work
+from medclean.signals import stop_on_signals
+
+BATCH = {"cpu": 4, "cuda": 16, "mps": 4}  # slices computed together where nobody says
+
+
+def denoise(job: DenoiseJob, log: Log) -> Tally:
+    """Denoise every eligible series of the studies, one after the other.
+
+    Raises:
+        MedcleanError: The run could not begin, or go on; a series that fails stops no other.
+    """
+    inputs = Inputs.of(job.studies)
+    denoiser = Denoiser.of(job.model, force=job.force)
+    out = job.out or _default_out(job)
+    refuse_overlap(out, job.studies)
+    shard = Shard.parse(job.shard, os.environ)
+    if line := unsharded(shard, os.environ):
+        log.say(line)
+    where = device.choose(job.device)
+    share = device.share_threads(job.workers, device=where.type)
+    precision = {m: _precision(job, where, denoiser, m) for m in denoiser.modalities}
+    settings = {
+        "result": values(job, "result") | denoiser.settings() | {"precision": precision},
+        "form": values(job, "form"),
+    }
+    facts = _facts(job, where)
+    with (
+        stop_on_signals() as stop,
+        Workers(share.workers) as workers,
+        open_run(
+            out,
+            command="denoise",
+            settings=settings,
+            facts=facts,
+            shard=shard,
+            overwrite=job.overwrite,
+        ) as run,
+    ):
+        for warning in run.warnings:
+            log.warn(warning)
+        found = find(inputs, workers, log, include=job.include, modality=job.modality)
+        todo = _take_stock(found, run, denoiser)
+        frames = sum(len(group.frames) for series in todo for group in series.groups)
+        rung = Rung(str(where), job.batch or BATCH[where.type], job.tile)
+        with (
+            log.bar("series", len(todo), "series") as whole,
+            log.bar("slices", frames, "slice") as slices,
+        ):
+            slices.note(f"{denoiser.name} on {where}")
+            work = Work(job, inputs.root, denoiser, rung, precision, run, workers, stop, slices)
+            for series in todo:
+                stop.check()
+                _one(series, work, log)
+                whole.advance()
+        return run.finish()
+
+
+def _take_stock(found: Scan, run: Run, denoiser: Denoiser) -> list[Series]:
+    """Put every input on record; returns the series that are this run's to do."""
+    for left in found.left_out:
+        if left.status == "skipped" or run.owns(left.path):
+            run.input(left.path, left.status, left.reason)
+    refusals = {series.key: denoiser.refusal(series) for series in found.series}
+    run.divide([series.key for series in found.series if not refusals[series.key]])
+    todo = []
+    for series in found.series:
+        refusal = refusals[series.key]
+        if not refusal and not run.owns(series.key):
+            continue
+        paths = [instance.path for instance in series.instances]
+        prints = (f"{i.path} {i.bytes} {i.uid}" for i in series.instances)
+        run.expect(series.key, paths, sources=key_of(prints), modality=series.modality)
+        if refusal:
+            run.skip(series.key, refusal, otherwise=Exit.MISSING)
+        else:
+            todo.append(series)
+    return todo
+
+
+def _one(series: Series, work: Work, log: Log) -> None:
+    """One series, whose failure is its own."""
+    run, slices = work.run, sum(len(group.frames) for group in series.groups)
+    if run.done(series.key):
+        work.bar.advance(slices)
+        return
+    try:
+        work.do(series)
+    except Stopped:
+        raise
+    except MedcleanError as error:
+        flaws = work.flaws(series) if isinstance(error, DataError) else {}
+        paths = {series.instances[place].path: flaw for place, flaw in flaws.items()}
+        run.fail(series.key, str(error), status=error.status, inputs=paths)
+        log.warn(f"{series.modality or 'series'} {run.label(series.key)} failed: {error}")
+        if work.job.fail_fast:
+            raise
+
+
+def _default_out(job: DenoiseJob) -> Path:
+    """The sibling folder of the only STUDY.
+
+    Raises:
+        UsageError: There are several, which have no name in common.
+    """
+    if len(job.studies) > 1:
+        raise UsageError("several STUDY folders: say with -o where to write")
+    other = changed(job, "result") | {"model": parse(job.model)[1]}
+    return default_out(job.studies[0], job.model, {k: v for k, v in other.items() if v})
+
+
+def _precision(
+    job: DenoiseJob, where: torch.device, denoiser: Denoiser, modality: str
+) -> device.Precision:
+    """The arithmetic that the network for a modality computes in."""
+    return device.precision(job.precision, where, denoiser.loaded(modality).card.bf16)
+
+
+def _facts(job: DenoiseJob, where: torch.device) -> dict[str, Any]:
+    """What the manifest tells about how it was done."""
+    versions = {
+        "medclean": __version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+    }
+    asked = {k: v for k, v in values(job).items() if k not in ("studies", "out")}
+    return {"job": asked, "versions": versions, "device": str(where), "model": job.model}
