@@ -22,9 +22,10 @@ CALLS = ("write", "fsync", "link", "unlink", "replace", "rename", "mkdir", "rmdi
 
 def make_study(root, series=3):
     """Folders of files, and one file that is no image."""
+    root.mkdir()
     for number in range(series):
         folder = root / f"series-{number}"
-        folder.mkdir(parents=True)
+        folder.mkdir()
         for name in range(FILES):
             (folder / f"{name}.dcm").write_bytes(f"{number} {name} ".encode() * 500)
     (root / "notes.txt").write_text("no image")
@@ -115,7 +116,7 @@ def only_start(out):
 
 
 def die_everywhere(study, folder):
-    """Kill a run at each call that changes the disk, and its rerun at another; say what is wrong."""
+    """Kill a run at each call that changes the disk, and its rerun at another; tell what fails."""
     turn(study, folder / "whole")
     expected, inputs = tree(folder / "whole"), read_manifest(folder / "whole")["inputs"]
     moment, status = 0, -signal.SIGKILL
@@ -124,8 +125,8 @@ def die_everywhere(study, folder):
         out = folder / f"killed-{moment}"
         status = forked(turn, study, out, dies_at=moment)
         forked(only_start, out)
-        counts = [len(list(out.glob(f"series-{number}/*"))) for number in range(3)]
-        forked(turn, study, out, dies_at=moment * 7 % 60 + 1)
+        counts = [len(list(out.glob(f"{folder.name}/*"))) for folder in study.glob("series-*")]
+        forked(turn, study, out, dies_at=moment * 7 % 50 + 1)
         again = forked(turn, study, out)
         if {*counts} - {0, FILES}:
             print(f"killed at call {moment}: after the next start a series is in part there")

@@ -2,6 +2,7 @@
 
 from medclean.archive.runs.folder import RUN_FOLDER, default_out, refuse_overlap
 from medclean.archive.runs.run import Run
+from medclean.archive.runs.secret import label, read_key
 from medclean.archive.runs.shard import Shard, unsharded
 from medclean.archive.runs.start import open_run
 from medclean.archive.runs.tally import Tally
@@ -12,7 +13,9 @@ __all__ = [
     "Shard",
     "Tally",
     "default_out",
+    "label",
     "open_run",
+    "read_key",
     "refuse_overlap",
     "unsharded",
 ]

@@ -6,7 +6,7 @@ a commit without done, which the next start finishes.
 """
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ def commit(
     *,
     inputs: Mapping[str, Mapping[str, Any]],
     status: Exit,
+    is_ours: Callable[[str], bool],
 ) -> None:
     """Give all outputs of a series their final names.
 
@@ -43,6 +44,7 @@ def commit(
         said: What the manifest says of the series.
         inputs: What it says of inputs besides, by path.
         status: What is wrong with it all the same.
+        is_ours: Whether we may take a final name that is not free.
 
     Raises:
         DataError: Something that is not ours lies under a final name.
@@ -51,7 +53,7 @@ def commit(
     todo = [Move(f"{STAGING}/{key}/{relative(path)}", path, s) for path, s in files.items()]
     old = record.series(key).files
     with cannot_write(out):
-        moves.prepare(out, todo, record.state.ours)
+        moves.prepare(out, todo, is_ours)
         line = {
             "kind": "commit",
             "series": key,

@@ -10,6 +10,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from medclean.files import create
+
 Line = dict[str, Any]
 
 _RUN = b'{"kind":"run"'
@@ -28,7 +30,8 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
+        create(path, b"")
+        self._file = os.open(path, os.O_RDWR | os.O_APPEND)
         os.ftruncate(self._file, _end_of_last_line(self._file))
 
     def write(self, *texts: bytes, sync: bool = False) -> None:
@@ -55,6 +58,11 @@ class Journal:
         os.close(self._file)
 
 
+def plain(value: Any) -> Any:
+    """A value as it is once it was written and read again: a tuple is a list."""
+    return json.loads(encode({"value": value}))["value"]
+
+
 def now() -> str:
     """The time, for people: nothing is decided by it."""
     return datetime.now(UTC).isoformat(timespec="seconds")
@@ -72,9 +80,9 @@ class Segment(NamedTuple):
 def encode(line: Mapping[str, Any]) -> bytes:
     """A line of a journal, in ASCII: any path is told apart, also one that is not UTF-8."""
     try:
-        text = json.dumps(line, separators=(",", ":"), default=_plain, allow_nan=False)
+        text = json.dumps(line, separators=(",", ":"), default=_known, allow_nan=False)
     except ValueError:  # no JSON for these
-        text = json.dumps(_finite(line), separators=(",", ":"), default=_plain)
+        text = json.dumps(_finite(line), separators=(",", ":"), default=_known)
     return text.encode("ascii") + b"\n"
 
 
@@ -126,7 +134,7 @@ def _end_of_last_line(file: int) -> int:
     return 0
 
 
-def _plain(value: Any) -> Any:
+def _known(value: Any) -> Any:
     """What JSON does not know: a number of numpy, else by its text."""
     return value.item() if hasattr(value, "item") else str(value)
 

@@ -25,7 +25,7 @@ def write_manifest(
     path: Path,
     record: Record,
     *,
-    labels: Mapping[str, str],
+    labels: Mapping[str, str | None],
     loose: Iterable[str],
     tally: Tally,
 ) -> None:
@@ -42,8 +42,9 @@ def write_manifest(
         WriteError: It cannot be written.
     """
     run, state = record.state.run, record.state
-    inputs = [line for key in labels for line in record.inputs(key)]
-    inputs += [state.inputs[path] for path in loose]
+    told = {path: state.inputs[path] for path in loose}
+    told |= {line["path"]: line for key in labels for line in record.inputs(key)}
+    inputs = [told[path] for path in sorted(told)]
     few = len(inputs) <= MOST_INPUTS
     journals = record.journal.path.name if run["shard"] else "journal*.jsonl"
     manifest = {
@@ -58,14 +59,14 @@ def write_manifest(
         "pinned": state.pinned,
         "tally": asdict(tally),
         "series": [_series(record, key, label) for key, label in labels.items()],
-        "inputs": sorted(inputs, key=lambda line: str(line["path"])) if few else None,
+        "inputs": inputs if few else None,
         **({} if few else {"inputs_in": journals}),
     }
     with writing(path) as file:
         file.write(json.dumps(manifest, indent=1).encode("ascii") + b"\n")
 
 
-def _series(record: Record, key: str, label: str) -> Line:
+def _series(record: Record, key: str, label: str | None) -> Line:
     """What a manifest says about a series."""
     series, status = record.series(key), record.status(key)
     ended = status != "pending"

@@ -1,9 +1,11 @@
 """Files move from the staging folder to their final names."""
 
+import errno
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from stat import S_ISREG
 from typing import NamedTuple
 
 from medclean.errors import DataError
@@ -18,24 +20,27 @@ class Move(NamedTuple):
     sha256: str
 
 
-def prepare(out: Path, moves: Sequence[Move], ours: Iterable[str]) -> None:
+def prepare(out: Path, moves: Sequence[Move], is_ours: Callable[[str], bool]) -> None:
     """All that can go wrong before anything is decided: see to it that the renames will work.
 
     Args:
         out: The output folder.
         moves: What shall be renamed.
-        ours: Final names that we may take, besides those that are free.
+        is_ours: Whether we may take a final name that is not free.
 
     Raises:
         DataError: A final name is taken by what is not ours, or leads out of the output folder.
         OSError: A staged file is missing, or a folder cannot be made.
     """
-    refuse_foreign(out, (move.final for move in moves), ours)
+    refuse_foreign(out, (move.final for move in moves), is_ours)
     inside = out.resolve()
-    for folder in {(out / move.final).parent for move in moves}:
-        make_folder(folder)
+    for name in {Path(move.final).parent for move in moves}:
+        folder = out / name
         if not folder.resolve().is_relative_to(inside):
-            raise DataError(f"{folder} leads out of the output; remove that link and run again")
+            raise DataError(f"{name} leads out of the output folder; remove that link")
+        make_folder(folder)
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
     for move in moves:
         os.lstat(out / move.staged)
     _sync(out, (move.staged for move in moves))
@@ -87,30 +92,29 @@ def retract(out: Path, moves: Sequence[Move]) -> None:
             (out / move.final).unlink()
 
 
-def refuse_foreign(out: Path, finals: Iterable[str], ours: Iterable[str]) -> None:
+def refuse_foreign(out: Path, finals: Iterable[str], is_ours: Callable[[str], bool]) -> None:
     """Nothing, as long as all these names are free or ours.
 
     Raises:
         DataError: Something else lies there.
     """
-    ours = ours if isinstance(ours, (set, frozenset)) else set(ours)
     for final in finals:
-        if final not in ours and os.path.lexists(out / final):
+        if os.path.lexists(out / final) and not is_ours(final):
             raise DataError(
-                f"{out / final} was not written by this job; move it away, or write elsewhere "
-                "with -o"
+                f"{final} in the output folder is not the output of this series; move it away, or "
+                "write elsewhere with -o"
             )
 
 
 def is_file(path: Path, sha256: str) -> bool:
-    """Whether a file is there with this content.
+    """Whether a file is there with this content, and no link to one.
 
     Raises:
         OSError: It is there and cannot be read.
     """
     try:
-        return sha256_of(path) == sha256
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return S_ISREG(os.lstat(path).st_mode) and sha256_of(path) == sha256
+    except (FileNotFoundError, NotADirectoryError):
         return False
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from medclean.archive.runs.journal import Journal, Line, encode
 from medclean.archive.runs.state import SeriesState, State, Status
+from medclean.errors import Exit
 from medclean.files import cannot_write
 
 
@@ -32,6 +33,24 @@ class Record:
             self.journal.write(*texts, sync=sync)
         for text in texts:
             self.state.take(json.loads(text), self.journal.path.name)
+
+    def end(
+        self, key: str, status: Status, reason: str, exit_: Exit, reasons: Mapping[str, str]
+    ) -> None:
+        """Note that a series was skipped or failed, and with it its inputs.
+
+        Args:
+            key: Of the series.
+            status: Which of the two.
+            reason: Why.
+            exit_: What that means for the exit status.
+            reasons: Those of inputs that have their own, by path.
+        """
+        lines = [
+            {"kind": "input", **input_line(path, status, reasons.get(path, reason), series=key)}
+            for path in self.series(key).inputs
+        ]
+        self.note(*lines, {"kind": status, "series": key, "reason": reason, "exit": exit_})
 
     def series(self, key: str) -> SeriesState:
         """What is known about a series."""

@@ -3,13 +3,13 @@
 import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 from medclean.archive.runs.commit import STAGING, commit, remove_staged
 from medclean.archive.runs.folder import RUN_FOLDER, relative
-from medclean.archive.runs.journal import encode, now
+from medclean.archive.runs.journal import encode, now, plain
 from medclean.archive.runs.lock import Lock
 from medclean.archive.runs.manifest import manifest_path, write_manifest
 from medclean.archive.runs.moves import is_file, refuse_foreign
@@ -18,7 +18,7 @@ from medclean.archive.runs.secret import label, own_key
 from medclean.archive.runs.shard import Division, Shard
 from medclean.archive.runs.state import Status
 from medclean.archive.runs.tally import Outcome, Tally, tally
-from medclean.errors import Exit, UsageError
+from medclean.errors import Exit, UsageError, WriteError
 from medclean.files import cannot_write, create, make_folder
 
 
@@ -32,6 +32,7 @@ class Run:
 
     Attributes:
         out: The output folder, as the user wrote it.
+        warnings: Damage that was found in the journals.
         tally: What became of the run, once it is finished.
     """
 
@@ -45,18 +46,13 @@ class Run:
         overwrite: bool,
         key: bytes | None,
     ) -> None:
-        self.out = out
+        self.out, self.warnings = out, record.state.warnings
         self.tally: Tally | None = None
         self._record, self._lock, self._overwrite, self._key = record, lock, overwrite, key
         self._shard, self._division, self._total = shard, Division(shard), 0
         self._expected: dict[str, None] = {}  # series that this run is about
         self._loose: dict[str, None] = {}  # inputs that belong to no series
         self._begun: set[str] = set()
-
-    @property
-    def warnings(self) -> list[str]:
-        """Damage that was found in the journals."""
-        return self._record.state.warnings
 
     # Which series there are
 
@@ -73,7 +69,7 @@ class Run:
         """Whether a series, or by its path a file that belongs to none, is this shard's to do."""
         return self._division.owns(key)
 
-    def expect(self, key: str, inputs: list[str], *, sources: str = "", **facts: Any) -> None:
+    def expect(self, key: str, inputs: Iterable[str], *, sources: str = "", **facts: Any) -> None:
         """A series that this run is about: pending, unless the record says more.
 
         Args:
@@ -82,11 +78,11 @@ class Run:
             sources: Fingerprint of them: a series with another one is done anew.
             facts: For the manifest: modality, number of frames.
         """
-        line = {"kind": "series", "series": key, "inputs": inputs, "sources": sources}
+        paths, facts = list(inputs), plain(facts)
         known = self._record.state.series.get(key)
-        facts = json.loads(encode(facts))
-        if not known or (known.inputs, known.sources, known.facts) != (inputs, sources, facts):
-            self._record.note({**line, "facts": facts})
+        if not known or (known.inputs, known.sources, known.facts) != (paths, sources, facts):
+            line = {"series": key, "inputs": paths, "sources": sources, "facts": facts}
+            self._record.note({"kind": "series", **line})
         self._expected[key] = None
 
     # One series
@@ -138,13 +134,13 @@ class Run:
         """An output lies whole in the staging folder, and its content is on the disk."""
         self._record.note({"kind": "staged", "series": key, "path": path, "sha256": sha256})
 
-    def refuse_foreign(self, paths: Iterable[str]) -> None:
-        """Nothing, as long as outputs may have these names: worth asking before the work.
+    def refuse_foreign(self, key: str, paths: Iterable[str]) -> None:
+        """Nothing, as long as a series may have these outputs: worth asking before the work.
 
         Raises:
-            DataError: Something that is not ours lies there.
+            DataError: Something that is not ours lies there, or the output of another series.
         """
-        refuse_foreign(self.out, paths, self._record.state.ours)
+        refuse_foreign(self.out, paths, partial(self._is_ours, key))
 
     def commit(
         self,
@@ -170,7 +166,16 @@ class Run:
             DataError: Something that is not ours lies under a final name.
         """
         self._lock.check()
-        commit(self.out, self._record, key, files, record or {}, inputs=inputs or {}, status=status)
+        commit(
+            self.out,
+            self._record,
+            key,
+            files,
+            record or {},
+            inputs=inputs or {},
+            status=status,
+            is_ours=partial(self._is_ours, key),
+        )
 
     def fail(
         self,
@@ -188,14 +193,14 @@ class Run:
             status: What it means for the exit status.
             inputs: Reasons of their own, by path.
         """
-        self._end(key, "failed", reason, status, inputs or {})
+        self._record.end(key, "failed", reason, status, inputs or {})
 
     def skip(self, key: str, reason: str, *, otherwise: Exit = Exit.NOTHING_TO_DO) -> None:
         """A series is not what was asked for; ``otherwise`` counts if nothing is done at all."""
         series = self._record.series(key)
         known = (self._record.status(key), series.reason, series.exit)
         if known != ("skipped", reason, otherwise):
-            self._end(key, "skipped", reason, otherwise, {})
+            self._record.end(key, "skipped", reason, otherwise, {})
 
     def rung(self, key: str) -> int:
         """The step of the out-of-memory ladder where a series begins; 0 is the first."""
@@ -215,7 +220,7 @@ class Run:
 
     def input(self, path: str, status: Status, reason: str | None = None, **facts: Any) -> None:
         """An input that belongs to no series; a failed one counts as a series of its own."""
-        line = json.loads(encode(input_line(path, status, reason, **facts)))
+        line = plain(input_line(path, status, reason, **facts))
         if self._record.state.inputs.get(path) != line:
             self._record.note({"kind": "input", **line})
         self._loose[path] = None
@@ -234,8 +239,7 @@ class Run:
         Raises:
             UsageError: An earlier start in this folder had another value.
         """
-        pinned = self._record.state.pinned
-        value = json.loads(encode({"value": value}))["value"]
+        value, pinned = plain(value), self._record.state.pinned
         if name in pinned and pinned[name] != value and not self._overwrite:
             raise UsageError(
                 f"{self.out} belongs to {name} {pinned[name]}, and now it is {value}; write "
@@ -275,22 +279,18 @@ class Run:
         record.note({"kind": "end", "at": now(), **asdict(ended)}, sync=True)
         if ended.exit == Exit.DONE and not shard:
             remove_staged(self.out)  # of series that are no longer there
-        write_manifest(
-            manifest_path(self.out, shard),
-            record,
-            labels={key: self.label(key) for key in series},
-            loose=self._loose,
-            tally=ended,
-        )
+        path = manifest_path(self.out, shard)
+        write_manifest(path, record, labels=self._labels(), loose=self._loose, tally=ended)
         self.tally = ended
         return ended
 
-    def _end(
-        self, key: str, status: Status, reason: str, exit_: Exit, inputs: Mapping[str, str]
-    ) -> None:
-        lines = [
-            {"kind": "input", **input_line(path, status, inputs.get(path, reason), series=key)}
-            for path in self._record.series(key).inputs
-        ]
-        end = {"kind": status, "series": key, "reason": reason, "exit": exit_}
-        self._record.note(*lines, end)
+    def _is_ours(self, key: str, path: str) -> bool:
+        """Whether a commit named this path: for this series, or for one that is no longer there."""
+        owner = self._record.state.ours.get(path)
+        return owner is not None and (owner == key or owner not in self._expected)
+
+    def _labels(self) -> dict[str, str | None]:
+        try:
+            return {key: self.label(key) for key in self._expected}
+        except WriteError:  # the key is another user's, who began this run
+            return dict.fromkeys(self._expected)

@@ -1,6 +1,5 @@
 """A run starts in an output folder: lock, record, the settings the folder belongs to."""
 
-import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager, suppress
@@ -9,7 +8,7 @@ from typing import Any
 
 from medclean.archive.runs.commit import STAGING, finish_left
 from medclean.archive.runs.folder import RUN_FOLDER, digest
-from medclean.archive.runs.journal import Journal, Line, encode, now
+from medclean.archive.runs.journal import Journal, Line, now, plain
 from medclean.archive.runs.lock import hold
 from medclean.archive.runs.manifest import FORMAT, manifest_path
 from medclean.archive.runs.record import Record
@@ -18,7 +17,7 @@ from medclean.archive.runs.secret import read_key
 from medclean.archive.runs.shard import Shard
 from medclean.archive.runs.state import State
 from medclean.errors import Exit, MedcleanError, UsageError
-from medclean.files import cannot_write, make_folder
+from medclean.files import cannot_write, make_folder, sync_folder
 
 Settings = Mapping[str, Mapping[str, Any]]
 
@@ -61,9 +60,13 @@ def open_run(
     with ExitStack() as stack:
         with cannot_write(out):
             make_folder(out / STAGING)
+            sync_folder(out.parent)
             lock = stack.enter_context(hold(folder, shard, work, environ))
             state = State.read(folder)
-            _refuse_other(out, state.run, command, {} if overwrite else settings)
+            if state.run:
+                _refuse_other(out, state.run, command)
+            if state.run and not overwrite:
+                _refuse_changed(out, state.run, settings)
             if not shard:
                 _tidy(folder)
             manifest_path(out, shard).unlink(missing_ok=True)  # what it says ceases to be true
@@ -93,30 +96,39 @@ def open_run(
             yield run
         except BaseException as error:
             with suppress(MedcleanError, OSError):  # the first error is the one to tell
+                run.event("ended early", by=type(error).__name__)
                 run.finish(_status(error))
             raise
         if run.tally is None:
             run.finish()
 
 
-def _refuse_other(out: Path, run: Line, command: str, settings: Settings) -> None:
-    """Nothing, if the last run in a folder was of this command and, where given, these settings.
+def _refuse_other(out: Path, run: Line, command: str) -> None:
+    """Nothing, if the last run in a folder was of this command, in a format that we know.
 
     Raises:
-        UsageError: It was another one; the differences are named.
+        UsageError: It was not.
     """
-    if not run:
-        return
+    if run["format"] > FORMAT:
+        raise UsageError(f"{out} was written by a newer medclean; use that, or another -o")
     if run["command"] != command:
         raise UsageError(
             f"{out} was written by `medclean {run['command']}`, and this is `medclean {command}`; "
             "write elsewhere with -o"
         )
-    then, now_ = _flat(run["settings"]), _flat(json.loads(encode(settings)))
-    changed = [name for name in then | now_ if then.get(name) != now_.get(name)]
-    if settings and changed:
-        was = ", ".join(f"{name} {then.get(name)!r}" for name in changed[:_SHOWN])
-        asked = ", ".join(f"{name} {now_.get(name)!r}" for name in changed[:_SHOWN])
+
+
+def _refuse_changed(out: Path, run: Line, settings: Settings) -> None:
+    """Nothing, if the last run in a folder had these settings.
+
+    Raises:
+        UsageError: It had others; the differences are named.
+    """
+    then, today = _flat(run["settings"]), _flat(plain(settings))
+    changed = [name for name in then | today if then.get(name) != today.get(name)][:_SHOWN]
+    if changed:
+        was = ", ".join(f"{name} {then.get(name)!r}" for name in changed)
+        asked = ", ".join(f"{name} {today.get(name)!r}" for name in changed)
         raise UsageError(
             f"{out} was written with {was}, and this is {asked}; write elsewhere with -o, or redo "
             "it all with --overwrite"

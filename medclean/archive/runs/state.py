@@ -52,7 +52,7 @@ class State:
         run: The run line that the lines now taken stand under; the newest, once all are read.
         series: By key.
         inputs: The last line about each input, by path.
-        ours: Path of every file that a commit named.
+        ours: Key of the series that a commit last gave a path to, by path.
         pinned: What must not change between starts, by name.
         warnings: Damage that was found while reading.
     """
@@ -61,7 +61,7 @@ class State:
         self.run: Line = {}
         self.series: dict[str, SeriesState] = {}
         self.inputs: dict[str, Line] = {}
-        self.ours: set[str] = set()
+        self.ours: dict[str, str] = {}
         self.pinned: dict[str, Any] = {}
         self.warnings: list[str] = []
 
@@ -121,7 +121,7 @@ class State:
                 series.status = "pending"
             case "commit":
                 series.commit = {**line, "journal": journal}
-                self.ours.update(final for _, final, _ in line["files"])
+                self.ours |= {final: line["series"] for _, final, _ in line["files"]}
             case "done" if series.commit:
                 self._finish(series, series.commit)
             case "undone":
@@ -131,7 +131,8 @@ class State:
                 series.reason, series.exit = line["reason"], Exit(line["exit"])
 
     def _finish(self, series: SeriesState, commit: Line) -> None:
-        self.ours.difference_update(path for path, _ in commit["remove"])
+        for path, _ in commit["remove"]:
+            self.ours.pop(path, None)
         series.files = {final: sha256 for _, final, sha256 in commit["files"]}
         series.record, series.staged, series.commit = commit["record"], {}, None
         series.status, series.reason = "done", None

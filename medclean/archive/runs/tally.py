@@ -61,15 +61,15 @@ def tally(
 
     Args:
         outcomes: One a series.
-        out: The output folder, as the user wrote it.
-        stopped: The status of what ended the run early.
+        out: The output folder; its name alone is told, for what is above might identify.
+        stopped: The status of what ended the run early; then it is the run's.
         shard: Which part of the job this is; None is all.
         total: Eligible series of all shards.
     """
     outcomes = list(outcomes)
     count = Counter(outcome.status for outcome in outcomes)
     files = sum(outcome.files for outcome in outcomes if outcome.status == "done")
-    status = Exit.of([stopped, *_statuses(outcomes, empty_shard=bool(shard and total))])
+    status = stopped or Exit.of(_statuses(outcomes, empty_shard=bool(shard and total)))
     text = f"{count['done']} series done, {count['skipped']} skipped, {count['failed']} failed"
     if count["pending"]:
         text += f", {count['pending']} still to do"
@@ -83,7 +83,7 @@ def tally(
         count["pending"],
         files,
         status,
-        f"{text}: {files} file{'s'[: files != 1]} in {out}",
+        f"{text}: {files} file{'s'[: files != 1]} in {out.name or out.resolve().name}",
     )
 
 
@@ -96,6 +96,7 @@ def _statuses(outcomes: list[Outcome], *, empty_shard: bool) -> Iterable[Exit]:
             yield Exit.PARTIAL if bad_data and done else outcome.exit
         elif outcome.status == "done":
             yield outcome.exit
-    if all(outcome.status == "skipped" for outcome in outcomes):
-        why = Exit.of(outcome.exit for outcome in outcomes)
-        yield why or (Exit.DONE if empty_shard else Exit.NOTHING_TO_DO)
+        elif outcome.status == "pending":
+            yield Exit.PARTIAL
+    if not empty_shard and all(outcome.status == "skipped" for outcome in outcomes):
+        yield Exit.of(outcome.exit for outcome in outcomes) or Exit.NOTHING_TO_DO
