@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from medclean import __version__
-from medclean.cli._boundary import explain
+from medclean.cli._boundary import explain, heed_signals
 from medclean.cli._command import command, emit
 from medclean.cli.denoise import denoise
 from medclean.cli.doctor import doctor
@@ -57,7 +57,10 @@ def main() -> None:
         warnings.simplefilter("ignore")
         os.environ.setdefault("PYTHONWARNINGS", "ignore")  # for the processes we start
     try:
+        heed_signals()
         status = app(prog_name="medclean", standalone_mode=False)
+        if status == Exit.INTERRUPTED and not isinstance(status, Exit):
+            raise KeyboardInterrupt  # Typer made a mere number of it
     except (Exception, KeyboardInterrupt) as error:
         status = explain(error, debug=debug)
     sys.exit(int(status))

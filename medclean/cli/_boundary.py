@@ -1,20 +1,31 @@
 """What the user reads when something fails, and the exit status that a script gets."""
 
 import errno
+import signal
 import sys
 import traceback
 from collections.abc import Iterator
+from types import FrameType
 
 from typer.exceptions import TyperException
 
-from medclean.errors import Exit, MedcleanError
+from medclean.errors import Exit, MedcleanError, Stopped
 from medclean.log import printable
+from medclean.signals import STOPPING
 
 _UNWRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT}
+_AGAIN = "run the same command again to go on"
 _BUG = """\
 medclean: bug: {kind}, at the last line above. Nothing that was finished is lost.
 Please report these lines and the command; they hold no patient data. The message of the error
 may: it is left out, unless MEDCLEAN_DEBUG=1 is set."""
+
+
+def heed_signals() -> None:
+    """See to it that SIGTERM and its like are explained, too, while nothing else handles them."""
+    for number in STOPPING:
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _stop)
 
 
 def explain(error: BaseException, *, debug: bool = False) -> Exit:
@@ -37,7 +48,7 @@ def explain(error: BaseException, *, debug: bool = False) -> Exit:
         case ImportError(name=str(package)) if not package.startswith("medclean"):
             return _say(f"cannot import {package}: {error}; see `medclean doctor`", Exit.MISSING)
         case KeyboardInterrupt():
-            return _say("stopped by Ctrl-C; run the same command again to go on", Exit.INTERRUPTED)
+            return _say(f"stopped by Ctrl-C; {_AGAIN}", Exit.INTERRUPTED)
         case MemoryError():
             return _say("out of memory; try fewer --workers, --batch 1 or --tile 256", Exit.BUG)
         case OSError(errno=number) if number in _UNWRITABLE:
@@ -47,6 +58,10 @@ def explain(error: BaseException, *, debug: bool = False) -> Exit:
     print("".join(traceback.format_exception(error) if debug else _silent(error)), file=sys.stderr)
     print(_BUG.format(kind=kind), file=sys.stderr)
     return Exit.BUG
+
+
+def _stop(number: int, _: FrameType | None) -> None:
+    raise Stopped(f"stopped by {signal.Signals(number).name}; {_AGAIN}", Exit.STOPPED)
 
 
 def _say(text: str, status: Exit) -> Exit:

@@ -18,14 +18,15 @@ def presets() -> list[str]:
 
 
 def preset(name: str) -> Path:
-    """The file of named settings.
+    """The file of named settings; ``compact`` is ``dgan-compact`` as long as no other ends so.
 
     Raises:
-        UsageError: None goes by that name.
+        UsageError: None goes by that name, or several do.
     """
-    if name not in presets():
-        raise unknown("preset", name, presets())
-    return _PRESETS / f"{name}.toml"
+    meant = [known for known in presets() if known == name or known.endswith(f"-{name}")]
+    if len(meant) != 1:
+        raise unknown("preset", name, meant or presets())
+    return _PRESETS / f"{meant[0]}.toml"
 
 
 def read(path: Path, command: str, settings: Collection[str]) -> dict[str, Any]:

@@ -1,0 +1,223 @@
+"""Write the man pages from the command tree: ``python man/write.py`` (``make man``)."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from medclean.cli import NOTICE, app
+from medclean.errors import Exit
+
+HERE = Path(__file__).parent
+DATE = "2026-11-21"  # of the pages' last change in substance
+
+STATUSES = {
+    Exit.DONE: "All that was asked for is done, now or before; also for an empty shard.",
+    Exit.BUG: "A bug: an unexpected error. The traceback shows no values.",
+    Exit.USAGE: "Usage: a bad option or value, an unknown name, a missing path, an output inside "
+    "or over an input, an output folder of another job, a pickle instead of a checkpoint.",
+    Exit.NOTHING_TO_DO: "Nothing to do: the paths hold no eligible image.",
+    Exit.BAD_DATA: "Bad data: every eligible series failed, or there is nothing to train with.",
+    Exit.MISSING: "Something is missing: a checkpoint or its hash, a codec, a program, a device.",
+    Exit.CANNOT_WRITE: "Cannot write: permission, a full disk, an output that a running job holds.",
+    Exit.GATE_CROSSED: "A limit was crossed, or a training diverged.",
+    Exit.PARTIAL: "Partial: some series are done, some failed; the manifest says which.",
+    Exit.STOPPED: "Stopped by SIGTERM and its like; run the same command again to go on.",
+    Exit.INTERRUPTED: "Stopped by Ctrl-C; run the same command again to go on.",
+}
+VARIABLES = {
+    "MEDCLEAN_CONFIG": "A config file, as --config takes it.",
+    "MEDCLEAN_DEBUG": "If set, a bug is shown with the messages of its errors and the warnings of "
+    "libraries, which may hold values of tags.",
+    "NO_COLOR": "If set, nothing is coloured.",
+    "SLURM_CPUS_PER_TASK": "How many processors to use; without it, those of the affinity mask.",
+}
+
+
+@dataclass(frozen=True)
+class More:
+    """What a page says beyond what the command tree knows: help by file, command by purpose."""
+
+    about: tuple[str, ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
+    examples: Mapping[str, str] = field(default_factory=dict)
+
+
+MORE = {
+    "denoise": More(
+        about=(
+            "A result is a DICOM series of its own, or a NIfTI file, at the path of its source "
+            "below the output folder. Sources are never changed. What is not denoised is listed "
+            "with its reason, and does not change the exit status.",
+            "A run that was stopped goes on when the same command is run again, and ends with the "
+            "same bytes as one that was not.",
+            "Progress goes to standard error. Standard output carries one line at the end, or "
+            "with --json the tally.",
+        ),
+        files={
+            "OUT/medclean-run/manifest*.json": "Job, versions, device, model, tally, and every "
+            "input with its status and reason.",
+            "OUT/medclean-run/journal*.jsonl": "The record that the manifest is made from and a "
+            "later run goes on from, one line an event.",
+            "OUT/medclean-run/lock*": "Says which running job holds the folder.",
+        },
+        examples={
+            "Denoise a study into the folder study-dgan beside it:": "medclean denoise study "
+            "--model dgan",
+            "A filter with an option, for one CT in NIfTI:": "medclean denoise chest.nii.gz "
+            "--model nlm:strength=0.6 --modality CT",
+            "One task of a SLURM job array:": "medclean denoise archive -o clean --model dgan "
+            "--shard auto",
+            "With a network of one's own:": "medclean denoise study --model runs/dgan -o clean",
+        },
+    ),
+    "train": More(
+        about=(
+            "Patients are split before anything is drawn, so that none is in two parts. The last "
+            "and the best checkpoint carry a card that says what they were trained on.",
+        ),
+        files={
+            "OUT/job.toml": "The settings, fit for --config.",
+            "OUT/log.csv, OUT/curves.png": "Losses and validation over the steps.",
+            "OUT/best.safetensors, OUT/last.safetensors": "Weights, each with a card of the same "
+            "name in .json.",
+            "OUT/state/": "What a resumed run needs.",
+        },
+        examples={
+            "Train with named settings:": "medclean train images -o runs/dgan --preset dgan-small",
+            "Go on after a stop:": "medclean train images -o runs/dgan --config runs/dgan/job.toml "
+            "--resume",
+        },
+    ),
+    "models": More(
+        examples={
+            "The options of one model:": "medclean models nlm",
+            "Names of all networks, for a script:": "medclean models --json | "
+            "jq -r '.[] | select(.kind != \"filter\").name'",
+        }
+    ),
+    "doctor": More(
+        about=("Each check runs in a process of its own, so that a library that crashes is seen.",),
+        examples={"Before a long job:": "medclean doctor && sbatch denoise.sh"},
+    ),
+}
+
+
+def pages() -> dict[str, str]:
+    """Each page by its file name."""
+    tree: Any = typer.main.get_command(app)
+    context = typer.Context(tree, info_name="medclean")
+    commands = {name: command for name, command in tree.commands.items() if not command.hidden}
+    made = {"medclean.1": "\n".join(_main_page(tree, commands, context)) + "\n"}
+    for name, command in commands.items():
+        made[f"medclean-{name}.1"] = "\n".join(_page(name, command, context)) + "\n"
+    return made
+
+
+def _main_page(tree: Any, commands: dict[str, Any], context: Any) -> Iterator[str]:
+    yield from _head("medclean", tree.help)
+    yield from (".SH SYNOPSIS", ".B medclean", r".RI [ options ]", ".I command", r".RI [ ... ]")
+    yield from (".SH DESCRIPTION", _text(tree.help), ".PP", _text(NOTICE))
+    yield ".SH COMMANDS"
+    for name, command in commands.items():
+        yield from (".TP", rf".BR medclean\-{name} (1)", _text(_short(command)))
+    yield from _parameters(tree, context)
+    yield from _common()
+    yield from _see_also([*(f"medclean-{name}(1)" for name in commands), "medclean-run(5)"])
+
+
+def _page(name: str, command: Any, parent: Any) -> Iterator[str]:
+    context = typer.Context(command, info_name=name, parent=parent)
+    more = MORE.get(name, More())
+    yield from _head(f"medclean-{name}", _short(command))
+    yield from (".SH SYNOPSIS", f".B medclean {name}", ".RI [ options ]")
+    for argument in _of(command, "argument"):
+        spelt = rf"\fI{_text(argument.metavar)}\fR{'...' if argument.nargs == -1 else ''}"
+        yield spelt if argument.required else f"[{spelt}]"
+    yield from (".SH DESCRIPTION", _text(command.help))
+    for paragraph in more.about:
+        yield from (".PP", _text(paragraph))
+    yield from (".PP", _text(NOTICE))
+    yield from _parameters(command, context)
+    yield from _common(settings=any(p.name == "config" for p in command.params))
+    if more.files:
+        yield ".SH FILES"
+        for file, help_ in more.files.items():
+            yield from (".TP", rf".I {_text(file)}", _text(help_))
+    if more.examples:
+        yield ".SH EXAMPLES"
+        for title, line in more.examples.items():
+            yield from (".TP", _text(title), _text(line))
+    yield from _see_also(["medclean(1)", *(["medclean-run(5)"] if name == "denoise" else [])])
+
+
+def _head(name: str, summary: str) -> Iterator[str]:
+    yield r".\" Written by man/write.py from the command tree: change that, then `make man`."
+    yield f'.TH {_text(name.upper())} 1 "{DATE}" "medclean" "User commands"'
+    yield from (".SH NAME", rf"{_text(name)} \- {_text(summary.rstrip('.'))}")
+
+
+def _parameters(command: Any, context: Any) -> Iterator[str]:
+    if arguments := _of(command, "argument"):
+        yield ".SH ARGUMENTS"
+        for argument in arguments:
+            yield from (".TP", f".I {_text(argument.metavar)}", _text(argument.help))
+    yield ".SH OPTIONS"
+    for option in [*_of(command, "option"), command.get_help_option(context)]:
+        flags = sorted([*option.opts, *option.secondary_opts], key=len)
+        spelt = ", ".join(rf"\fB{_text(flag)}\fR" for flag in flags)
+        value = rf" \fI{_text(option.metavar)}\fR" if option.metavar else ""
+        yield from (".TP", f"{spelt}{value}", _text(option.help + _default(option)))
+
+
+def _of(command: Any, kind: str) -> list[Any]:
+    return [p for p in command.params if p.param_type_name == kind and not p.hidden]
+
+
+def _default(option: Any) -> str:
+    if option.required:
+        return " Required."
+    shown = option.default not in (None, []) and not option.is_flag
+    return f" Default: {option.default}." if shown else ""
+
+
+def _common(*, settings: bool = True) -> Iterator[str]:
+    yield ".SH EXIT STATUS"
+    for status, meaning in STATUSES.items():
+        yield from (".TP", f".B {int(status)}", _text(meaning))
+    yield ".SH ENVIRONMENT"
+    if settings:
+        yield from (
+            ".TP",
+            r".BI MEDCLEAN_ SETTING",
+            _text(
+                "Sets an option of a command: MEDCLEAN_STRENGTH=0.8 is --strength 0.8. A flag goes "
+                "before the variable, that before a config file, that before the default."
+            ),
+        )
+    for name, meaning in VARIABLES.items():
+        yield from (".TP", f".B {name}", _text(meaning))
+
+
+def _see_also(names: Iterable[str]) -> Iterator[str]:
+    yield ".SH SEE ALSO"
+    yield ",\n".join(f".BR {_text(name[:-3])} {name[-3:]}" for name in names)
+
+
+def _short(command: Any) -> str:
+    return command.short_help or command.help
+
+
+def _text(text: str) -> str:
+    """A line of roff that shows this text; `code` becomes bold."""
+    text = " ".join(text.replace("\\", r"\e").replace("-", r"\-").replace("'", r"\(aq").split())
+    text = re.sub(r"`([^`]+)`", r"\\fB\1\\fR", text)
+    return rf"\&{text}" if text.startswith((".", "'")) else text
+
+
+if __name__ == "__main__":
+    for page, content in pages().items():
+        (HERE / page).write_text(content, encoding="utf-8")
