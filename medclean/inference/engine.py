@@ -7,10 +7,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from medclean.inference.frozen import frozen, half_size
 from medclean.inference.ladder import OutOfMemory, Rung, is_out_of_memory
 from medclean.inference.tiles import by_tiles
 from medclean.models._base import Model
 from medclean.volume import Given, Image
+
+OVERLAP = 64  # pixels, of tiles that are given statistics: far details matter little then
 
 
 @dataclass(frozen=True)
@@ -67,19 +70,22 @@ class Engine:
         if self.normaliser is None:
             return self._compute(images, given)
         normal, known = self.normaliser.forward(images, given)
-        return self.normaliser.inverse(self._compute(normal, known), given)
+        own = images if images.ndim == 3 else images[:, [images.shape[1] // 2]]
+        return self.normaliser.inverse(self._compute(normal, known), given, own)
 
     def _compute(self, images: Tensor, given: Given) -> Tensor:
         if images.ndim == 4:
             images = images.contiguous(memory_format=torch.channels_last)
-        kind = images.device.type
-        with torch.autocast(kind, torch.bfloat16, enabled=self.bf16):
-            if self.rung.tile is None or self.model.scope == "series":
-                return self.model.denoise(images, given)
-            return by_tiles(
-                lambda tile: self.model.denoise(tile, given).float(),
-                images,
-                self.rung.tile,
-                overlap=self.model.receptive_field or 0,
-                stride=self.model.stride,
-            )
+
+        def forward(part: Tensor) -> Tensor:
+            return self.model.denoise(part, given).float()
+
+        with torch.autocast(images.device.type, torch.bfloat16, enabled=self.bf16):
+            tile = self.rung.tile
+            if tile is None or self.model.scope == "series" or max(images.shape[-2:]) <= tile:
+                return forward(images)
+            reach, stride = self.model.receptive_field, self.model.stride
+            if reach is not None:
+                return by_tiles(forward, images, tile, overlap=reach, stride=stride)
+            with frozen(self.model, forward, half_size(images)):
+                return by_tiles(forward, images, tile, overlap=OVERLAP, stride=stride)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from medclean.archive import formats
 from medclean.archive.series import Series
-from medclean.physics.signal.noise_level import noise_level
+from medclean.physics.signal.noise_level import noise_level, series_noise_level
 from medclean.volume import CT_SCALE, Image, Mask
 
 SHARE = 0.999  # DESIGN: the 99.9th percentile is what "1" means
@@ -75,7 +75,7 @@ def statistics(
     parts = list(summaries)
     count = sum(part.voxels for part in parts)
     noise = [level for part in parts for level in part.noise]
-    sigma = float(np.median(noise)) if noise else None
+    sigma = series_noise_level(noise) if noise else None
     if modality == "CT":
         return Statistics(CT_SCALE, sigma)
     top = (

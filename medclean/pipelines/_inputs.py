@@ -9,6 +9,7 @@ from typing import Literal
 from medclean.archive.dicom.scan import scan as scan_dicom
 from medclean.archive.nifti.header import ENDINGS, SIDECARS
 from medclean.archive.nifti.scan import scan as scan_nifti
+from medclean.archive.runs import RUN_FOLDER
 from medclean.archive.series import LeftOut, Scan
 from medclean.archive.workers import Workers
 from medclean.errors import UsageError
@@ -61,7 +62,9 @@ def find(
         above = os.path.relpath(start if start.is_dir() else start.parent, inputs.root)
         for entry in walk(start):
             path = os.path.normpath(os.path.join(above, entry.path))
-            if entry.why_not:
+            if RUN_FOLDER in path.split("/"):
+                left_out.append(LeftOut(path, "skipped", "the record of a medclean run"))
+            elif entry.why_not:
                 status: Literal["skipped", "failed"] = "failed" if entry.failed else "skipped"
                 left_out.append(LeftOut(path, status, entry.why_not))
             else:

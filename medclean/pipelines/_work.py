@@ -71,7 +71,7 @@ class Work:
             MissingError: It does not fit into memory, whatever is tried.
             Stopped: A signal came; what was computed is staged.
         """
-        self.run.refuse_foreign(instance.path for instance in series.instances)
+        self.run.refuse_foreign(series.key, (instance.path for instance in series.instances))
         flaws = self.flaws(series) if self.job.allow_gaps else {}
         if len(flaws) == len(series.instances):
             raise DataError("none of its files can be read")

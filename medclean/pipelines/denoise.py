@@ -19,7 +19,7 @@ from medclean.archive.runs import (
 )
 from medclean.archive.series import Scan, Series, key_of
 from medclean.archive.workers import Workers
-from medclean.errors import DataError, Exit, MedcleanError, Stopped, UsageError
+from medclean.errors import DataError, Exit, MedcleanError, Stopped, UsageError, WriteError
 from medclean.inference.denoiser import Denoiser
 from medclean.inference.ladder import Rung
 from medclean.jobs._setting import changed, values
@@ -78,24 +78,28 @@ def denoise(job: DenoiseJob, log: Log) -> Tally:
         ):
             slices.note(f"{denoiser.name} on {where}")
             work = Work(job, inputs.root, denoiser, rung, precision, run, workers, stop, slices)
+            bugs = []
             for series in todo:
                 stop.check()
-                _one(series, work, log)
+                bugs += _one(series, work, log)
                 whole.advance()
+        if bugs:
+            raise bugs[0]
         return run.finish()
 
 
 def _take_stock(found: Scan, run: Run, denoiser: Denoiser) -> list[Series]:
     """Put every input on record; returns the series that are this run's to do."""
-    for left in found.left_out:
-        if left.status == "skipped" or run.owns(left.path):
-            run.input(left.path, left.status, left.reason)
     refusals = {series.key: denoiser.refusal(series) for series in found.series}
-    run.divide([series.key for series in found.series if not refusals[series.key]])
+    failed = [left.path for left in found.left_out if left.status == "failed"]
+    run.divide([key for key, refusal in refusals.items() if not refusal] + failed)
+    for left in found.left_out:
+        if run.owns(left.path):
+            run.input(left.path, left.status, left.reason)
     todo = []
     for series in found.series:
         refusal = refusals[series.key]
-        if not refusal and not run.owns(series.key):
+        if not run.owns(series.key):
             continue
         paths = [instance.path for instance in series.instances]
         prints = (f"{i.path} {i.bytes} {i.uid}" for i in series.instances)
@@ -107,23 +111,29 @@ def _take_stock(found: Scan, run: Run, denoiser: Denoiser) -> list[Series]:
     return todo
 
 
-def _one(series: Series, work: Work, log: Log) -> None:
-    """One series, whose failure is its own."""
-    run, slices = work.run, sum(len(group.frames) for group in series.groups)
+def _one(series: Series, work: Work, log: Log) -> list[Exception]:
+    """One series, whose failure is its own; returns what only a bug can explain."""
+    run = work.run
     if run.done(series.key):
-        work.bar.advance(slices)
-        return
+        work.bar.advance(sum(len(group.frames) for group in series.groups))
+        return []
+    name = f"{series.modality or 'series'} {run.label(series.key)}"
     try:
         work.do(series)
-    except Stopped:
+    except (Stopped, WriteError):  # what stops this one stops them all
         raise
     except MedcleanError as error:
         flaws = work.flaws(series) if isinstance(error, DataError) else {}
         paths = {series.instances[place].path: flaw for place, flaw in flaws.items()}
         run.fail(series.key, str(error), status=error.status, inputs=paths)
-        log.warn(f"{series.modality or 'series'} {run.label(series.key)} failed: {error}")
+        log.warn(f"{name} failed: {error}")
         if work.job.fail_fast:
             raise
+    except Exception as error:  # the other series have not deserved it
+        run.fail(series.key, f"a bug: {type(error).__name__}", status=Exit.BUG)
+        log.warn(f"{name} failed: a bug, which is shown when the others are through")
+        return [error]
+    return []
 
 
 def _default_out(job: DenoiseJob) -> Path:

@@ -2,11 +2,14 @@
 
 from pathlib import Path
 
-from medclean.archive import dataset
+from medclean.archive.dataset import Dataset, gather, split
+from medclean.archive.workers import Workers
+from medclean.device import processors
 from medclean.files import write_whole
 from medclean.jobs._setting import values
 from medclean.jobs.train import TrainJob
 from medclean.log import Log
+from medclean.pipelines._inputs import Inputs, find
 from medclean.signals import stop_on_signals
 from medclean.training import begin, cards, state
 from medclean.training.loop import Run
@@ -34,16 +37,12 @@ def train(job: TrainJob, log: Log) -> Path:
         GateCrossed: The training diverged.
         Stopped: A signal said so; the run can be resumed.
     """
-    found = dataset.find(job.dataset, patient=job.patient, modality=job.modality)
-    if found.one_patient:
-        log.warn(f"nothing tells the patients in {job.dataset} apart: they count as one")
-    parts = dataset.split(found, job.shares, job.seed)
-    modality, noise = dataset.modality_of(found.cases), Noise(job.noise)
-    model, where = begin.network(job, modality), machine(job.device, job.precision, job.workers)
-
+    noise, where = Noise(job.noise), machine(job.device, job.precision, job.workers)
+    data = _dataset(job, log)
+    noise.try_on(data.modality)
+    parts, model = split(data, job.shares, job.seed), begin.network(job, data.modality)
     state.claim(job.out, values(job, "result", "form"), resume=job.resume)
-    settings = {key: value for key, value in values(job).items() if key != "resume"}
-    write_whole(job.out / "job.toml", toml(settings).encode())
+    write_whole(job.out / "job.toml", toml(values(job)).encode())
     with stop_on_signals() as stop:
         samples = {
             name: Samples(
@@ -58,7 +57,7 @@ def train(job: TrainJob, log: Log) -> Path:
             if cases
         }
         held = {name: Validation(samples[name]) for name in samples}
-        card = cards.card_of(job, model, found, parts, modality=modality)
+        card = cards.card_of(job, model, data, parts)
         run = Run(job, model, where, card=card, held=held.get("validation"))
         if run.resume():
             log.say(f"going on after step {run.stepper.done} of {job.steps}")
@@ -66,3 +65,17 @@ def train(job: TrainJob, log: Log) -> Path:
             stream = batches(samples["train"], run.stepper.drawn, where)
             run.learn(stream, bar=bar, say=log.say, stop=stop)
     return cards.judge(job.out, held.get("test"), where.device)
+
+
+def _dataset(job: TrainJob, log: Log) -> Dataset:
+    """The images in the data set's folder, and whose they are."""
+    inputs = Inputs.of([job.dataset])
+    with Workers(processors()) as workers:
+        scan = find(inputs, workers, log, modality=job.modality)
+    for left in scan.left_out:
+        if left.status == "failed":
+            log.warn(f"{left.path} is left out: {left.reason}")
+    data = gather(inputs.root, scan, patient=job.patient)
+    if data.one_patient:
+        log.warn(f"nothing tells the patients in {job.dataset} apart: they count as one")
+    return data

@@ -59,7 +59,7 @@ def write(
     if is_compressed(path):
         packer = zlib.compressobj(LEVEL, wbits=31)  # a gzip stream without name and time
         content = packer.compress(content) + packer.flush()
-    return Written(write_whole(to, content), len(content), clamped=clamped)
+    return Written(write_whole(to, content, lasting=False), len(content), clamped=clamped)
 
 
 def sidecars(root: Path, path: str) -> tuple[str, ...]:
@@ -80,7 +80,7 @@ def copy(root: Path, path: str, to: Path) -> Written:
         content = (root / path).read_bytes()
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}") from None
-    return Written(write_whole(to, content), len(content))
+    return Written(write_whole(to, content, lasting=False), len(content))
 
 
 def encode(result: Image, stored: NDArray[Any], header: Header) -> tuple[NDArray[Any], int]:

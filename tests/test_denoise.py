@@ -1,0 +1,323 @@
+"""``medclean denoise`` from the command line to the derived files."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from hashlib import sha256
+
+import nibabel
+import numpy as np
+import pytest
+from pydicom import dcmread
+from pydicom.uid import JPEG2000Lossless, RLELossless
+
+import dicoms
+from medclean.errors import Exit, MissingError, UsageError, WriteError
+from medclean.inference.engine import Engine
+from medclean.inference.ladder import OutOfMemory
+from medclean.jobs.denoise import DenoiseJob
+from medclean.log import Log
+from medclean.pipelines.denoise import denoise
+
+
+def run(study, out, model="identity", **settings):
+    """Denoise in this process; returns the tally."""
+    studies = study if isinstance(study, tuple) else (study,)
+    return denoise(DenoiseJob(studies, model, out=out, **settings), Log(quiet=True))
+
+
+def command(*words, **options):
+    """The program itself, as a new process."""
+    program = [sys.executable, "-m", "medclean", "denoise", *map(str, words)]
+    return subprocess.run(program, capture_output=True, text=True, check=False, **options)
+
+
+def manifest(out):
+    return json.loads((out / "medclean-run" / "manifest.json").read_text())
+
+
+def tree(out):
+    """SHA-256 of all outputs by path."""
+    paths = [path for path in out.rglob("*") if path.is_file()]
+    outputs = [path for path in paths if "medclean-run" not in path.parts]
+    return {str(p.relative_to(out)): sha256(p.read_bytes()).hexdigest() for p in outputs}
+
+
+@pytest.fixture
+def study(tmp_path):
+    """A CT, an MR and a PET series in three encodings, and a file that is none of them."""
+    folder = tmp_path / "study"
+    dicoms.series(folder / "ct", 5, signed=True, bits=12, intercept="-1024", padding=-2048)
+    dicoms.series(folder / "mr", 4, series=2, modality="MR", syntax=RLELossless, slope="7.839")
+    dicoms.series(folder / "pt", 3, series=3, modality="PT", syntax=JPEG2000Lossless)
+    (folder / "notes.txt").write_text("not an image")
+    return folder
+
+
+def test_identity_keeps_every_pixel(study, tmp_path):
+    done = run(study, tmp_path / "out")
+    assert (done.exit, done.done, done.files) == (Exit.DONE, 3, 12)
+    for path in sorted(study.rglob("*.dcm")):
+        source, derived = dcmread(path), dcmread(tmp_path / "out" / path.relative_to(study))
+        np.testing.assert_array_equal(derived.pixel_array, source.pixel_array)
+        assert derived.SOPInstanceUID != source.SOPInstanceUID
+        assert derived.SeriesInstanceUID != source.SeriesInstanceUID
+        assert derived.StudyInstanceUID == source.StudyInstanceUID
+        assert derived.file_meta.TransferSyntaxUID == source.file_meta.TransferSyntaxUID
+
+
+def test_every_input_is_accounted_for_once(study, tmp_path):
+    run(study, tmp_path / "out")
+    record = manifest(tmp_path / "out")
+    files = sorted(str(path.relative_to(study)) for path in study.rglob("*") if path.is_file())
+    assert [line["path"] for line in record["inputs"]] == files
+    assert {
+        line["path"]: line["reason"] for line in record["inputs"] if line["status"] != "done"
+    } == {"notes.txt": "not DICOM"}
+    assert record["tally"]["exit"] == 0
+
+
+def test_filters_work_in_real_units_and_strength_blends(study, tmp_path):
+    full, half, none = (tmp_path / name for name in ("full", "half", "none"))
+    for out, strength in ((full, 1.0), (half, 0.5), (none, 0.0)):
+        run(study, out, "gaussian:sigma=2", strength=strength)
+    name = "mr/0002.dcm"
+    source = dcmread(study / name)
+    values = [dcmread(out / name).pixel_array.astype(int) for out in (full, half, none)]
+    np.testing.assert_array_equal(values[2], source.pixel_array)
+    assert np.abs(values[1] - (values[0] + source.pixel_array.astype(int)) / 2).max() <= 1
+    assert values[0].std() < 0.5 * values[2].std()
+
+
+def test_a_second_run_verifies_and_does_only_what_is_missing(study, tmp_path):
+    out = tmp_path / "out"
+    run(study, out, "median")
+    before = tree(out)
+    times = {path: (out / path).stat().st_mtime_ns for path in before}
+    (out / "ct" / "0003.dcm").unlink()
+    (out / "mr" / "0001.dcm").write_bytes(b"altered by somebody")
+    again = run(study, out, "median")
+    assert again.exit == Exit.DONE
+    assert tree(out) == before
+    assert (out / "pt" / "0001.dcm").stat().st_mtime_ns == times["pt/0001.dcm"]
+
+
+def test_an_output_of_other_settings_is_refused(study, tmp_path):
+    out = tmp_path / "out"
+    run(study, out, "median")
+    with pytest.raises(UsageError, match=r"median.*gaussian.*--overwrite"):
+        run(study, out, "gaussian")
+    before = tree(out)
+    assert run(study, out, "gaussian", overwrite=True).exit == Exit.DONE
+    assert tree(out).keys() == before.keys()
+    assert tree(out) != before
+
+
+def test_a_bad_file_fails_its_series_and_no_other(study, tmp_path):
+    bad = study / "ct" / "0002.dcm"
+    bad.write_bytes(bad.read_bytes()[:-400])
+    out = tmp_path / "out"
+    done = run(study, out)
+    assert (done.exit, done.done, done.failed) == (Exit.PARTIAL, 2, 1)
+    assert not (out / "ct").exists()
+    reasons = {line["path"]: line["reason"] for line in manifest(out)["inputs"]}
+    assert "cut off" in reasons["ct/0002.dcm"]
+    assert "ct/0002.dcm" in reasons["ct/0001.dcm"]
+
+
+def test_gaps_can_be_allowed_and_show(study, tmp_path):
+    whole, gaps = tmp_path / "whole", tmp_path / "gaps"
+    run(study, whole)
+    bad = study / "ct" / "0002.dcm"
+    bad.write_bytes(bad.read_bytes()[:-400])
+    done = run(study, gaps, allow_gaps=True)
+    assert (done.exit, done.done) == (Exit.PARTIAL, 3)
+    assert {path.name for path in (gaps / "ct").iterdir()} == {f"{n:04}.dcm" for n in (1, 3, 4, 5)}
+    before, after = dcmread(whole / "ct" / "0001.dcm"), dcmread(gaps / "ct" / "0001.dcm")
+    assert after.SeriesDescription.endswith(" INCOMPLETE")
+    assert after.SeriesInstanceUID != before.SeriesInstanceUID
+    assert after.SOPInstanceUID != before.SOPInstanceUID
+
+
+def test_nothing_eligible_is_its_own_status(tmp_path):
+    (tmp_path / "empty").mkdir()
+    assert run(tmp_path / "empty", tmp_path / "out").exit == Exit.NOTHING_TO_DO
+
+
+def test_requests_that_cannot_be_carried_out(study, tmp_path):
+    pickle = tmp_path / "weights.pt"
+    pickle.write_bytes(b"\x80\x04.")
+    for words, hint in (
+        ((study / "missing", "identity"), "does not exist"),
+        ((study, "idenity"), "did you mean 'identity'"),
+        ((study, "gaussian:sgma=1"), "did you mean 'sigma'"),
+        ((study, str(pickle)), "never loaded"),
+    ):
+        with pytest.raises(UsageError, match=hint):
+            run(words[0], tmp_path / "out", words[1])
+    with pytest.raises(UsageError, match="lies inside the input"):
+        run(study, study / "out")
+    assert not (study / "out").exists()
+
+
+def test_two_runs_cannot_share_an_output(study, tmp_path):
+    from medclean.archive.runs import open_run
+
+    with open_run(tmp_path / "out", command="denoise", settings={}), pytest.raises(WriteError):
+        run(study, tmp_path / "out")
+
+
+def test_out_of_memory_goes_down_the_ladder_and_is_remembered(study, tmp_path, monkeypatch):
+    whole = Engine.denoise
+    batches = []
+
+    def small(self, images, given):
+        batches.append(len(images))
+        if len(images) > 1:
+            raise OutOfMemory(str(self.rung))
+        return whole(self, images, given)
+
+    monkeypatch.setattr(Engine, "denoise", small)
+    out = tmp_path / "out"
+    assert run(study, out, "median", batch=4).exit == Exit.DONE
+    journal = (out / "medclean-run" / "journal.jsonl").read_text()
+    assert "out of memory" in journal
+    assert "batch 4, whole slices" in journal
+    batches.clear()
+    (out / "ct" / "0001.dcm").unlink()
+    run(study, out, "median", batch=4)
+    assert set(batches) == {1}
+
+
+def test_shards_together_equal_the_whole(study, tmp_path):
+    run(study, tmp_path / "whole")
+    lines = [run(study, tmp_path / "parts", shard=f"{i}/2").line for i in (1, 2)]
+    assert tree(tmp_path / "parts") == tree(tmp_path / "whole")
+    assert lines[0].startswith("shard 1 of 2: ")
+
+
+def test_nifti_goes_the_same_way(tmp_path):
+    study = tmp_path / "study"
+    study.mkdir()
+    values = dicoms.pattern((20, 24, 6), bits=12).astype(np.int16)
+    nibabel.Nifti1Image(values, np.diag([-2, -2, 3, 1])).to_filename(study / "a.nii.gz")
+    (study / "a.json").write_text('{"Modality": "MR"}')
+    out = tmp_path / "out"
+    done = run(study, out, "median", modality="MR")
+    assert (done.exit, done.done) == (Exit.DONE, 1)
+    derived = nibabel.load(out / "a.nii.gz")
+    assert (out / "a.json").read_text() == (study / "a.json").read_text()
+    assert derived.get_data_dtype() == np.int16
+    assert np.asarray(derived.dataobj).std() < 0.8 * values.std()
+    run(study, tmp_path / "same")
+    same = np.asarray(nibabel.load(tmp_path / "same" / "a.nii.gz").dataobj)
+    np.testing.assert_array_equal(same, values)
+
+
+def test_the_record_holds_nothing_that_identifies(tmp_path):
+    study, out = tmp_path / "study", tmp_path / "out"
+    dicoms.series(study / "a", 2, planted=True, private=True)
+    dicoms.series(study / "b", 2, series=2, planted=True)
+    bad = study / "b" / "0001.dcm"
+    bad.write_bytes(bad.read_bytes()[:-400])
+    done = command(study, "-o", out, "--model", "median")
+    assert done.returncode == Exit.PARTIAL
+    said = done.stdout + done.stderr
+    said += "".join(p.read_text() for p in (out / "medclean-run").iterdir() if p.is_file())
+    assert not [text for text in dicoms.PLANTED if text in said]
+    assert str(tmp_path) not in (out / "medclean-run" / "manifest.json").read_text()
+
+
+def test_the_program_prints_results_on_stdout_alone(study, tmp_path):
+    done = command(study, "-o", tmp_path / "out", "--model", "identity", "--json")
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["done"] == 3
+    wrong = command(tmp_path / "nowhere", "--model", "identity")
+    assert (wrong.returncode, wrong.stdout) == (Exit.USAGE, "")
+    assert wrong.stderr.startswith("medclean: error: ")
+    assert wrong.stderr.count("\n") == 1
+
+
+def long_study(folder):
+    for number in (1, 2, 3):
+        dicoms.series(folder / f"s{number}", 20, series=number)
+    return folder
+
+
+def test_sigterm_stops_where_the_run_can_go_on(tmp_path):
+    study, out = long_study(tmp_path / "study"), tmp_path / "out"
+    words = [sys.executable, "-m", "medclean", "denoise", study, "-o", out, "--model", "nlm"]
+    process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
+    journal = out / "medclean-run" / "journal.jsonl"
+    while not (journal.exists() and '"staged"' in journal.read_text()):
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == Exit.STOPPED
+    assert "run the same command again" in said
+    assert manifest(out)["tally"]["exit"] == Exit.STOPPED
+    assert run(study, out, "nlm").exit == Exit.DONE
+    run(study, tmp_path / "whole", "nlm")
+    assert tree(out) == tree(tmp_path / "whole")
+
+
+@pytest.mark.slow
+def test_ten_kills_at_any_moment_leave_the_same_tree(tmp_path):
+    study, out, whole = long_study(tmp_path / "study"), tmp_path / "out", tmp_path / "whole"
+    words = [sys.executable, "-m", "medclean", "denoise", study, "--model", "median", "-o"]
+    start = time.monotonic()
+    subprocess.run([*words, whole], check=True, capture_output=True)
+    seconds = time.monotonic() - start
+    rng, kills = random.Random(0), 0
+    while kills < 10:
+        process = subprocess.Popen([*words, out], stderr=subprocess.DEVNULL, start_new_session=True)
+        time.sleep(rng.uniform(0.3, 1) * seconds)
+        kills += process.poll() is None
+        os.killpg(process.pid, signal.SIGKILL) if process.poll() is None else None
+        process.wait()
+        finals = {path.split("/")[0] for path in tree(out)}
+        if process.returncode == 0:
+            assert tree(out) == tree(whole)
+            for path in finals:
+                for file in (out / path).iterdir():
+                    file.unlink()
+    subprocess.run([*words, out], check=True, capture_output=True)
+    assert tree(out) == tree(whole)
+
+
+def test_a_network_without_weights_for_a_modality_is_a_reason_to_skip(study, tmp_path):
+    from medclean import checkpoints
+
+    if not checkpoints.shipped():
+        pytest.skip("no weights yet")
+    done = run(study, tmp_path / "out", "dgan")
+    assert (done.exit, done.done, done.skipped) == (Exit.DONE, 1, 2)
+    reasons = {line["path"]: line["reason"] for line in manifest(tmp_path / "out")["inputs"]}
+    assert "no weights of dgan for CT" in reasons["ct/0001.dcm"]
+    assert run(study / "ct", tmp_path / "ct", "dgan").exit == Exit.MISSING
+    assert run(study / "ct", tmp_path / "forced", "dgan", force=True).exit == Exit.DONE
+
+
+def test_a_network_that_has_no_weights_at_all(study, tmp_path):
+    with pytest.raises(MissingError, match="medclean train --model rrg"):
+        run(study, tmp_path / "out", "rrg")
+
+
+def test_a_bug_in_one_series_costs_no_other(study, tmp_path, monkeypatch):
+    whole = Engine.denoise
+
+    def fragile(self, images, given):
+        if given.modality == "MR":
+            raise ZeroDivisionError("a bug")
+        return whole(self, images, given)
+
+    monkeypatch.setattr(Engine, "denoise", fragile)
+    with pytest.raises(ZeroDivisionError):
+        run(study, tmp_path / "out")
+    assert manifest(tmp_path / "out")["tally"]["exit"] == Exit.BUG
+    assert {path.split("/")[0] for path in tree(tmp_path / "out")} == {"ct", "pt"}
