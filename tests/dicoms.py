@@ -11,6 +11,7 @@ from pydicom.uid import (
     CTImageStorage,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
+    JPEGLSTransferSyntaxes,
     MRImageStorage,
     PositronEmissionTomographyImageStorage,
     SecondaryCaptureImageStorage,
@@ -176,7 +177,9 @@ def save(data: Dataset, path: Path, syntax: str = ExplicitVRLittleEndian, **opti
     """
     syntax = type(ExplicitVRLittleEndian)(syntax)
     if syntax.is_compressed and not syntax.is_deflated:
-        data.compress(syntax, generate_instance_uid=False, **options)
+        # gdcm ends the process where there is nothing to compress, so it is not asked.
+        plugin = "pyjpegls" if syntax in JPEGLSTransferSyntaxes else "pylibjpeg"
+        data.compress(syntax, encoding_plugin=plugin, generate_instance_uid=False, **options)
     elif syntax == ExplicitVRBigEndian:
         kind = f"u{data.BitsAllocated // 8}"
         data.PixelData = np.frombuffer(data.PixelData, f"<{kind}").astype(f">{kind}").tobytes()

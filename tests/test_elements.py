@@ -82,7 +82,7 @@ def test_elements_keep_their_order_and_odd_lengths():
         header(tag, "LO", 3, explicit=True) + b"odd" for tag in (0x00080070, 0x00080060, 0x7FE10010)
     )
     read = reread(elements(raw).patched({"PatientID": "1"}))
-    assert [int(tag) for tag in read.keys()] == [0x00080060, 0x00080070, 0x00100020, 0x7FE10010]
+    assert sorted(map(int, read.keys())) == [0x00080060, 0x00080070, 0x00100020, 0x7FE10010]
     assert read.get_item(0x00080070).value == b"odd"
 
 
@@ -177,6 +177,15 @@ def test_broken_data_is_said_to_be(raw):
         elements(raw).spans  # noqa: B018
 
 
+def test_depth_is_bounded_where_lengths_are_stated():
+    raw = b""
+    for _ in range(1000):
+        inner = item(raw, explicit=True)
+        raw = header(0x00400555, "SQ", len(inner), explicit=True) + inner
+    with pytest.raises(DataError, match="deep"):
+        transcoded(elements(raw))
+
+
 def test_reasonable_depth_is_taken():
     assert list(elements(nested(20)).spans) == [0x00400555]
 
@@ -184,7 +193,7 @@ def test_reasonable_depth_is_taken():
 def test_deflated_comes_back_and_bombs_do_not(monkeypatch):
     raw = encoded(rich())
     assert inflated(b"head" + deflated(raw), 4) == raw
-    monkeypatch.setattr("medclean.archive.dicom.transcode._LARGEST", 1000)
+    monkeypatch.setattr("medclean.archive.dicom.transcode.INFLATED_LIMIT", 1000)
     with pytest.raises(DataError, match="1000 bytes"):
         inflated(deflated(raw), 0)
     with pytest.raises(DataError, match="damaged"):

@@ -92,9 +92,11 @@ def test_machine_enters_the_series_only():
 def test_left_out_sources_enter_both_in_any_order():
     gaps = [["a", "b"], ["b", "a"], ["a"], []]
     one, same, fewer, none = (series_uid(SERIES, STEP, names) for names in gaps)
-    assert one == same and len({one, fewer, none}) == 3
+    assert one == same
+    assert len({one, fewer, none}) == 3
     one, same, fewer, none = (instance_uid(SERIES, FILE, STEP, names, **IMAGE) for names in gaps)
-    assert one == same and len({one, fewer, none}) == 3
+    assert one == same
+    assert len({one, fewer, none}) == 3
 
 
 def test_order_of_settings_does_not_matter():

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -169,8 +169,8 @@ class Pixels:
     """The images of one instance.
 
     Attributes:
-        stored: ``(frames, rows, columns)``, an integer type; bits above Bits Stored are cleared,
-            or repeat the sign.
+        stored: ``(frames, rows, columns)``, of integers in DICOM; bits above Bits Stored are
+            cleared, or repeat the sign.
         real: float32, the same shape, in the series' unit.
         padding: True where the source's stored value must be restored; the same shape.
         encoding: How the two arrays belong together.
@@ -178,7 +178,7 @@ class Pixels:
         syntax: Transfer Syntax UID of the file; ``""`` in NIfTI.
     """
 
-    stored: NDArray[np.integer]
+    stored: NDArray[Any]
     real: Image
     padding: Mask
     encoding: Encoding

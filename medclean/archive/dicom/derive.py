@@ -10,7 +10,7 @@ from pydicom.uid import (
 )
 
 from medclean.archive.derivation import INCOMPLETE, MAKER, SCHEME, Code, Derivation
-from medclean.archive.dicom.elements import Changes, Elements, Item, Key
+from medclean.archive.dicom.elements import Changes, Elements, Item, Key, Value
 from medclean.archive.dicom.plan import Plan
 from medclean.archive.dicom.references import code_item, references
 from medclean.archive.dicom.texts import framed
@@ -48,6 +48,8 @@ _REMOVED = (
     "MACParametersSequence",
     "DigitalSignaturesSequence",
     "DataSetTrailingPadding",
+    "ExtendedOffsetTable",  # of the source's pixel data, as the next one
+    "ExtendedOffsetTableLengths",
 )
 _COPIES = {  # private elements that hash or copy pixels, by group and creator
     (0x0009, "GEIIS"): (0x10,),
@@ -134,21 +136,16 @@ def equipment(source: Elements, derivation: Derivation) -> list[Item]:
     if _ACQUIRED.value not in purposes and "Manufacturer" in scanner:
         items.append({**scanner, "PurposeOfReferenceCodeSequence": [code_item(_ACQUIRED)]})
     versions = [derivation.version, *([derivation.weights[:12]] if derivation.weights else [])]
-    stamp = (
-        {"ContributionDateTime": f"{datetime.fromisoformat(derivation.stamp):%Y%m%d%H%M%S%z}"}
-        if derivation.stamp
-        else {}
-    )
-    return [
-        *items,
-        {
-            "Manufacturer": MAKER,
-            "ManufacturerModelName": f"{derivation.command} {derivation.model}"[:64],
-            "SoftwareVersions": "\\".join(versions),
-            **stamp,
-            "PurposeOfReferenceCodeSequence": [code_item(_PROCESSED)],
-        },
-    ]
+    ours: dict[str, Value] = {
+        "Manufacturer": MAKER,
+        "ManufacturerModelName": f"{derivation.command} {derivation.model}"[:64],
+        "SoftwareVersions": "\\".join(versions),
+        "PurposeOfReferenceCodeSequence": [code_item(_PROCESSED)],
+    }
+    if derivation.stamp:
+        moment = datetime.fromisoformat(derivation.stamp)
+        ours["ContributionDateTime"] = f"{moment:%Y%m%d%H%M%S%z}"
+    return [*items, ours]
 
 
 def _identity(source: Elements, series: Series, file: Instance, plan: Plan, uid: str) -> Changes:

@@ -21,9 +21,9 @@ Item: TypeAlias = "bytes | Mapping[str, Value]"
 Changes: TypeAlias = "dict[Key, Value | None]"
 """New values by element; None removes one.
 
-A value is text (ASCII), an integer, raw bytes, or the items of a sequence: each its values by
-keyword, or the encoded content of an existing item. A pair states the VR where the dictionary
-leaves it open.
+A value is text (ASCII; what was read as Latin-1 goes back), an integer, raw bytes, or the items of
+a sequence: each its values by keyword, or the encoded content of an existing item. A pair states
+the VR where the dictionary leaves it open.
 """
 
 
@@ -106,11 +106,6 @@ class Elements:
         """A value of ASCII, without its padding; other bytes as Latin-1."""
         return self.value(key).decode("latin-1").strip(" \0")
 
-    def texts(self, key: Key) -> list[str]:
-        """The values of a text; none where it is absent or empty."""
-        text = self.text(key)
-        return [part.strip(" ") for part in text.split("\\")] if text else []
-
     def number(self, key: Key, absent: int = 0) -> int:
         """An unsigned binary integer such as Rows, little endian."""
         return int.from_bytes(self.value(key), "little") or absent
@@ -137,7 +132,7 @@ class Elements:
         items, at = [], span.value
         while at + 8 <= span.stop:
             start, stop, after = self._item(at, span.stop, explicit)
-            items.append(Elements(self.data, start, stop, explicit, self.order, self.depth + 1))
+            items.append(self._inner(start, stop, explicit))
             at = after
         return items
 
@@ -198,15 +193,18 @@ class Elements:
             if start + length > end:
                 raise _broken("an item goes beyond its sequence")
             return start, start + length, start + length
-        if self.depth >= _DEPTH:
-            raise _broken(f"sequences are nested more than {_DEPTH} deep")
-        inner = Elements(self.data, start, end, explicit, self.order, self.depth + 1)
-        at = start
+        inner, at = self._inner(start, end, explicit), start
         while at + 8 <= end:
             if inner._tag(at) == _ITEM_END:
                 return start, at, at + 8
             at = inner._span(at)[1].end
         raise _broken("an item has no end")
+
+    def _inner(self, start: int, end: int, explicit: bool) -> "Elements":
+        """An item of a sequence here."""
+        if self.depth >= _DEPTH:
+            raise _broken(f"sequences are nested more than {_DEPTH} deep")
+        return Elements(self.data, start, end, explicit, self.order, self.depth + 1)
 
     def _tag(self, at: int) -> int:
         group, number, _ = _TAG[self.order].unpack_from(self.data, at)
@@ -234,7 +232,7 @@ def element(key: Key, value: Value, *, explicit: bool) -> bytes:
         case int():
             body = plain.to_bytes(SIZES[vr], "little", signed=vr[0] == "S")
         case str():
-            body = plain.encode("ascii")
+            body = plain.encode("latin-1", "replace")
         case _:
             body = plain
     if len(body) % 2:

@@ -1,5 +1,8 @@
 """Pixels as a Pixel Data element, always lossless (PS3.5 8 and annex A)."""
 
+from contextlib import suppress
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.encaps import encapsulate
@@ -14,7 +17,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from medclean.archive.dicom.elements import UNDEFINED, Changes, Elements, Encoded, header, tag_of
+from medclean.archive.dicom.elements import UNDEFINED, Encoded, header, tag_of
 from medclean.errors import DataError
 
 _WANTED = {
@@ -32,47 +35,55 @@ _LARGEST = 0xFFFFFFFE  # bytes of a native element, and the greatest offset of a
 _DELIMITER = header(0xFFFEE0DD, "", 0, explicit=False)
 
 
-def target(wanted: str, source: str, bits: int) -> tuple[UID, str]:
-    """The transfer syntax to write, and a note where it is not the one that was asked for.
+class EncodedPixels(NamedTuple):
+    """Pixels as they stand in a file.
 
-    Args:
-        wanted: ``"keep"``, ``"explicit"``, ``"rle"``, ``"jpeg2000"`` or ``"jpegls"``.
-        source: Transfer Syntax UID of the source.
-        bits: Bits Stored.
+    Attributes:
+        syntax: Transfer Syntax UID of that file.
+        element: Pixel Data, whole.
+        note: Said where the syntax is not the one that was asked for.
     """
-    asked = UID(source) if wanted == "keep" else _WANTED[wanted]
-    least, most = _BITS.get(asked, (1, 64 if asked in NATIVE else 0))
-    if least <= bits <= most:
-        return asked, ""
-    note = f"not {asked.name} for {bits} bits, which we do not write without loss"
-    return ExplicitVRLittleEndian, f"written as Explicit VR Little Endian, {note}"
+
+    syntax: UID
+    element: Encoded
+    note: str = ""
 
 
-def pixel_data(stored: NDArray[np.integer], source: Elements, syntax: UID, bits: int) -> Changes:
-    """What stands for the pixels in a data set of this transfer syntax.
+def encode(
+    stored: NDArray[np.integer],
+    *,
+    wanted: str,
+    source: str,
+    allocated: int,
+    bits: int,
+    photometric: str,
+) -> EncodedPixels:
+    """Encode pixels as asked for, or natively where that would lose or change something.
 
     Args:
         stored: ``(frames, rows, columns)``; signed where Pixel Representation is 1.
-        source: States Bits Allocated and Photometric Interpretation.
-        syntax: As ``target`` gives it.
+        wanted: ``"keep"``, ``"explicit"``, ``"rle"``, ``"jpeg2000"`` or ``"jpegls"``.
+        source: Transfer Syntax UID of the source.
+        allocated: Bits Allocated.
         bits: That the numbers take; Bits Stored, unless the source puts them elsewhere.
+        photometric: Photometric Interpretation.
 
     Raises:
-        DataError: More than 4 GiB of native pixels, or an odd number of bits.
+        DataError: 4 GiB of native pixels or more.
     """
-    allocated = source.number("BitsAllocated")
-    if allocated not in (8, 16, 32, 64):
-        raise DataError(f"Bits Allocated is {allocated}, expected 8, 16, 32 or 64")
     words = np.ascontiguousarray(stored, f"<{stored.dtype.kind}{allocated // 8}")
+    syntax = UID(source) if wanted == "keep" else _WANTED[wanted]
     if syntax in NATIVE:
-        made = _native(words, explicit=syntax != ImplicitVRLittleEndian)
-    else:
-        made = _encapsulated(words, source, syntax, bits)
-    return {
-        "ExtendedOffsetTable": None,
-        "ExtendedOffsetTableLengths": None,
-        "PixelData": Encoded(made),
-    }
+        element = _native(words, explicit=syntax != ImplicitVRLittleEndian)
+        return EncodedPixels(syntax, Encoded(element))
+    least, most = _BITS.get(syntax, (1, 0))
+    if least <= bits <= most:
+        # A codec may refuse an image that is too small, or noise that it cannot make smaller.
+        with suppress(RuntimeError, ValueError):
+            element = _encapsulated(words, syntax, bits, photometric)
+            return EncodedPixels(syntax, Encoded(element))
+    note = f"written as {ExplicitVRLittleEndian.name}, as we cannot write {syntax.name} losslessly"
+    return EncodedPixels(ExplicitVRLittleEndian, Encoded(_native(words, explicit=True)), note)
 
 
 def _native(words: NDArray[np.integer], *, explicit: bool) -> bytes:
@@ -84,12 +95,13 @@ def _native(words: NDArray[np.integer], *, explicit: bool) -> bytes:
     return b"".join((head, words.data, b"\0" * (words.nbytes % 2)))
 
 
-def _encapsulated(words: NDArray[np.integer], source: Elements, syntax: UID, bits: int) -> bytes:
+def _encapsulated(words: NDArray[np.integer], syntax: UID, bits: int, photometric: str) -> bytes:
     """One fragment a frame, after a table of their offsets where these fit into it."""
+    allocated = words.itemsize * 8
     if syntax == JPEGLSLossless:  # knows no sign, and nothing above its precision
         words = words.view(f"<u{words.itemsize}") & ((1 << bits) - 1)
     if syntax == RLELossless:  # packs whole bytes
-        bits = source.number("BitsAllocated")
+        bits = allocated
     frames = [
         get_encoder(syntax).encode(
             frame,
@@ -98,8 +110,8 @@ def _encapsulated(words: NDArray[np.integer], source: Elements, syntax: UID, bit
             columns=words.shape[2],
             number_of_frames=1,
             samples_per_pixel=1,
-            photometric_interpretation=source.text("PhotometricInterpretation"),
-            bits_allocated=source.number("BitsAllocated"),
+            photometric_interpretation=photometric,
+            bits_allocated=allocated,
             bits_stored=bits,
             pixel_representation=int(words.dtype.kind == "i"),
         )

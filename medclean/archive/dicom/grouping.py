@@ -20,7 +20,7 @@ def groups(instances: Sequence[Instance], headers: Sequence[Header]) -> tuple[Gr
     Images of one group have the same shape, orientation, spacing, contrast and type, and lie at
     different positions of one stack; or they are a cine, at one position and in order of time.
     What has no position, more than one frame, a fault, or a SOP Instance UID that occurred before,
-    is a group by itself.
+    is a group by itself; its shape is (0, 0) where the header shows the fault.
 
     Args:
         instances: Files of a series.
@@ -110,7 +110,7 @@ def _group(stack: list[Member], instances: Sequence[Instance]) -> Group:
     lengths = np.linalg.norm(affine[:3, :3], axis=0)
     return Group(
         frames,
-        (first.rows, first.columns),
+        (0, 0) if first.broken else (first.rows, first.columns),
         tuple(tuple(map(float, row)) for row in affine),
         (float(lengths[0]), float(lengths[1]), float(lengths[2])),
     )

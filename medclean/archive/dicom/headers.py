@@ -140,37 +140,35 @@ def read_headers(root: Path, paths: Sequence[str]) -> list[Header | LeftOut]:
 def read_header(root: Path, path: str) -> Header | LeftOut:
     """The header of a file, or why there is none."""
     try:
-        size = (root / path).stat().st_size
         parsed = parse_header(root / path)
         with one_reason("cannot be parsed"):
-            return header_of(parsed, path, size)
+            return header_of(parsed, path)
     except NotAnImage as why:
         return LeftOut(path, "skipped", str(why))
     except DataError as error:
         return LeftOut(path, "failed", str(error))
-    except OSError as error:
-        return LeftOut(path, "failed", f"cannot be read: {(error.strerror or '').lower()}")
 
 
-def header_of(parsed: Parsed, path: str, size: int) -> Header:
+def header_of(parsed: Parsed, path: str) -> Header:
     """What a data set says.
 
     Raises:
         NotAnImage: It says nothing that an image, or another DICOM object, would.
+        DataError: Likewise, of a file that is marked as DICOM.
     """
     data, meta = values(parsed.data), parsed.data.file_meta
     sop_class, uid = text(data, "SOPClassUID"), text(data, "SOPInstanceUID")
     study, series = text(data, "StudyInstanceUID"), text(data, "SeriesInstanceUID")
-    meta_class, meta_uid = (
-        _meta(meta, "MediaStorageSOPClassUID"),
-        _meta(meta, "MediaStorageSOPInstanceUID"),
-    )
+    meta_class = _meta(meta, "MediaStorageSOPClassUID")
+    meta_uid = _meta(meta, "MediaStorageSOPInstanceUID")
     rows, spacing = unsigned(data, "Rows"), numbers(data, "PixelSpacing", 2)
     if not (sop_class or meta_class or rows):
-        raise NotAnImage("not DICOM")
+        if parsed.data.preamble is None:
+            raise NotAnImage("not DICOM")
+        raise DataError("cannot be parsed: it is marked as DICOM, and states no SOP Class")
     return Header(
         path=path,
-        bytes=size,
+        bytes=parsed.size,
         syntax=intern(_meta(meta, "TransferSyntaxUID")),
         sop_class=intern(sop_class or meta_class),
         uid=uid or meta_uid,

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Collection, Iterator
 from typing import NamedTuple
 
+from pydicom.config import IGNORE
 from pydicom.uid import (
     UID,
     CTImageStorage,
@@ -23,12 +24,12 @@ from pydicom.uid import (
 
 from medclean.archive.dicom.headers import Header
 
-CLASSIC = {
+CLASSIC: dict[str, str] = {
     CTImageStorage: "CT",
     MRImageStorage: "MR",
     PositronEmissionTomographyImageStorage: "PT",
 }
-MULTI_FRAME = {
+MULTI_FRAME: dict[str, str] = {
     EnhancedCTImageStorage: "CT",
     EnhancedMRImageStorage: "MR",
     EnhancedPETImageStorage: "PT",
@@ -36,6 +37,7 @@ MULTI_FRAME = {
     LegacyConvertedEnhancedMRImageStorage: "MR",
     LegacyConvertedEnhancedPETImageStorage: "PT",
 }
+_MODALITIES = CLASSIC | MULTI_FRAME
 # Words of Image Type, from value 3 on.
 _LOCALIZERS = {"LOCALIZER", "SCOUT", "TOPOGRAM", "SURVIEW", "SURVEY"}
 _PHASES = {"P", "PHASE", "R", "REAL", "I", "IMAGINARY"}
@@ -86,7 +88,7 @@ def kind_of(header: Header, include: Collection[str] = ()) -> tuple[str, str]:
 
 def modality_of(header: Header) -> str:
     """``"CT"``, ``"MR"`` or ``"PT"`` by SOP Class, ``""`` for others."""
-    return CLASSIC.get(UID(header.sop_class)) or MULTI_FRAME.get(UID(header.sop_class), "")
+    return _MODALITIES.get(header.sop_class, "")
 
 
 def unit_of(header: Header) -> str:
@@ -108,7 +110,7 @@ def has_no_class(header: Header) -> bool:
 
 def is_no_image(header: Header) -> bool:
     """Segmentations, dose grids, parametric maps: numbers with a meaning of their own."""
-    named = _NO_IMAGES.search(UID(header.sop_class).name)
+    named = _NO_IMAGES.search(UID(header.sop_class, validation_mode=IGNORE).name)
     return bool(named) or header.sop_class.startswith(_RAW_AND_SEGMENTATION)
 
 
@@ -155,13 +157,13 @@ def is_phase(header: Header) -> bool:
 
 
 def is_map(header: Header) -> bool:
-    """Pixels that are computed from several images, or whose values are no intensities.
+    """Pixels that are computed from several images, or whose values are no intensities; no phase.
 
     By a word in Image Type; for PET by Series Type value 2 (PS3.3 C.8.9.1.1.1), for CT by a
     Rescale Type other than HU (absent means HU, C.8.2.1.1.2) or value 4 of multi-energy images.
     """
     modality = modality_of(header)
-    return (
+    return not is_phase(header) and (
         bool(_MAPS & _words(header))
         or (modality == "PT" and "REPROJECTION" in header.series_type[1:2])
         or (modality == "CT" and header.rescale_type not in ("", "HU"))

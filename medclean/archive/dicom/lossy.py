@@ -16,7 +16,7 @@ _METHODS = {
 _EITHER = (JPEG2000, HTJ2K)  # the codestream says whether it is reversible
 
 
-def lossy_history(source: Elements, syntax: str) -> Changes:
+def lossy_history(source: Elements, syntax: str, native_bytes: int) -> Changes:
     """The flag, never reset, and what the source's own compression adds to the record.
 
     A ratio or a method that the source states stays as it is, also where it states one only.
@@ -24,6 +24,7 @@ def lossy_history(source: Elements, syntax: str) -> Changes:
     Args:
         source: With its pixel data as read.
         syntax: Transfer Syntax UID of the source.
+        native_bytes: Of its pixels, uncompressed.
     """
     fragments = _fragments(source)
     method = _METHODS.get(syntax) if fragments else None
@@ -34,7 +35,7 @@ def lossy_history(source: Elements, syntax: str) -> Changes:
     changes: Changes = {"LossyImageCompression": "01"}
     if method:
         if not source.text("LossyImageCompressionRatio"):
-            ratio = _native_bytes(source) / sum(map(len, fragments))
+            ratio = native_bytes / sum(map(len, fragments))
             changes["LossyImageCompressionRatio"] = f"{ratio:.6g}"
         if not source.text("LossyImageCompressionMethod"):
             changes["LossyImageCompressionMethod"] = method
@@ -61,8 +62,3 @@ def _fragments(source: Elements) -> list[bytes]:
     if span is None or span.end == span.stop:
         return []
     return [source.data[item.start : item.end] for item in source.items_of(span)[1:]]
-
-
-def _native_bytes(source: Elements) -> int:
-    pixels = source.number("Rows") * source.number("Columns") * source.number("SamplesPerPixel", 1)
-    return pixels * int(source.text("NumberOfFrames") or 1) * source.number("BitsAllocated") // 8

@@ -17,9 +17,9 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, MediaStorageDirectorySto
 
 from medclean.errors import DataError
 
-INFLATED_LIMIT = 1 << 30
+INFLATED_LIMIT = 1 << 28
 """Bytes that a deflated data set may have; zeros are packed 1000 to 1, and pydicom takes all."""
-INFLATED_HEADER = 1 << 26
+INFLATED_HEADER = 1 << 24
 """Bytes of a deflated data set that are looked at where its pixels are not asked for."""
 
 _PIXELS: dict[int, Literal["integer", "float"]] = {
@@ -42,11 +42,13 @@ class Parsed(NamedTuple):
         data: Its elements; their values are raw bytes still.
         pixels: ``"integer"``, ``"float"``, or ``""`` where no pixel data come.
         available: Bytes that the file has for them.
+        size: Bytes of the file.
     """
 
     data: FileDataset
     pixels: Literal["integer", "float", ""]
     available: int
+    size: int = 0
 
 
 def parse_header(path: Path) -> Parsed:
@@ -56,27 +58,16 @@ def parse_header(path: Path) -> Parsed:
         NotAnImage: It is no DICOM file, or a DICOMDIR.
         DataError: It cannot be opened, or should be DICOM and cannot be parsed.
     """
-    found: list[int] = []
-
-    def at_pixels(tag: int, _: str | None, length: int) -> bool:
-        found[:] = (tag, length)
-        return tag in _PIXELS
-
-    with one_reason("cannot be parsed"), _opened(path) as file:
-        head, content = _begun(file, INFLATED_HEADER)
-        if content is None:
-            file.seek(0)
-            data = read_partial(file, at_pixels, _DEFERRED, force=True)
-            available = os.fstat(file.fileno()).st_size - file.tell()
-            if available < 0:  # a large value that was passed over ends behind the file
-                raise DataError("is cut off before its pixels")
-        else:
-            head.update(read_dataset(content, False, True, stop_when=at_pixels))
-            data, available = head, found[-1] if found else 0
-        pixels: Literal["integer", "float", ""] = _PIXELS.get(found[0], "") if found else ""
-        if not pixels and _is_cut(data):
-            raise DataError("is cut off before its pixels")
-    return Parsed(data, pixels, available)
+    with _opened(path) as file:
+        marked = _is_marked(file)
+        try:
+            with one_reason("cannot be parsed"):
+                parsed = _up_to_pixels(file)
+        except DataError:
+            if marked:
+                raise
+            raise NotAnImage("not DICOM") from None
+    return parsed
 
 
 def parse(path: Path) -> FileDataset:
@@ -86,7 +77,8 @@ def parse(path: Path) -> FileDataset:
         NotAnImage: As ``parse_header``.
         DataError: As ``parse_header``; or what is deflated has more than ``INFLATED_LIMIT`` bytes.
     """
-    with one_reason("cannot be parsed"), _opened(path) as file:
+    with _opened(path) as file, one_reason("cannot be parsed"):
+        _is_marked(file)
         head, content = _begun(file, INFLATED_LIMIT)
         if content is None:
             file.seek(0)
@@ -102,7 +94,7 @@ def one_reason(what: str) -> Iterator[None]:
     """Turn whatever pydicom and codecs raise in this block into a DataError without tag values.
 
     They raise a dozen types, RecursionError and AttributeError among them, with messages that
-    quote the file. Their warnings are dropped.
+    quote the file; a codec in Rust panics with a BaseException. Their warnings are dropped.
 
     Args:
         what: How the message begins: ``"cannot be parsed"``.
@@ -111,13 +103,13 @@ def one_reason(what: str) -> Iterator[None]:
         warnings.simplefilter("ignore")
         try:
             yield
-        except (DataError, NotAnImage):
+        except (DataError, NotAnImage, KeyboardInterrupt, SystemExit):
             raise
         except RecursionError:
             raise DataError(f"{what}: its sequences are nested too deep") from None
         except MemoryError:
             raise DataError(f"{what}: it needs more memory than there is") from None
-        except Exception as error:
+        except BaseException as error:
             if isinstance(error, OSError) and error.errno:
                 raise DataError(f"cannot be read: {os.strerror(error.errno).lower()}") from None
             raise DataError(f"{what} ({type(error).__name__}); is it damaged?") from None
@@ -126,7 +118,11 @@ def one_reason(what: str) -> Iterator[None]:
 @contextmanager
 def _opened(path: Path) -> Iterator[BinaryIO]:
     """Open a regular file, and only that: what became a named pipe meanwhile does not block."""
-    with open(os.fspath(path), "rb", opener=_without_waiting) as file:
+    try:
+        file = open(os.fspath(path), "rb", opener=_without_waiting)  # noqa: SIM115
+    except OSError as error:
+        raise DataError(f"cannot be opened: {os.strerror(error.errno or 0).lower()}") from None
+    with file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise NotAnImage("not a file")
         yield file
@@ -136,12 +132,42 @@ def _without_waiting(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK)
 
 
+def _is_marked(file: BinaryIO) -> bool:
+    """Whether DICM stands at byte 128. A file without must at least begin as a data set does."""
+    begin = file.read(132)
+    file.seek(0)
+    marked = begin[128:] == b"DICM"
+    if not marked and (len(begin) < 8 or begin[:2] not in _FIRST_GROUPS):
+        raise NotAnImage("not DICOM")
+    return marked
+
+
+def _up_to_pixels(file: BinaryIO) -> Parsed:
+    head, content = _begun(file, INFLATED_HEADER)
+    source = content or file
+    begins: list[tuple[Literal["integer", "float"], int, int]] = []
+
+    def at_pixels(tag: int, _: str | None, length: int) -> bool:
+        if tag in _PIXELS:
+            begins.append((_PIXELS[tag], source.tell(), length))
+        return bool(begins)
+
+    size = os.fstat(file.fileno()).st_size
+    if content is None:
+        file.seek(0)
+        head = read_partial(file, at_pixels, _DEFERRED, force=True)
+    else:
+        head.update(read_dataset(content, False, True, stop_when=at_pixels))
+    if not begins:
+        if _is_cut(head) or file.tell() > size:  # beyond it: a large value was passed over
+            raise DataError("is cut off before its pixels")
+        return Parsed(head, "", 0, size)
+    kind, value, length = begins[0]
+    return Parsed(head, kind, length if content else min(length, size - value), size)
+
+
 def _begun(file: BinaryIO, limit: int) -> tuple[FileDataset, BytesIO | None]:
     """File meta alone, and the inflated data set if it is a deflated one."""
-    begin = file.read(132)
-    if begin[128:] != b"DICM" and (len(begin) < 8 or begin[:2] not in _FIRST_GROUPS):
-        raise NotAnImage("not DICOM")
-    file.seek(0)
     preamble = read_preamble(file, force=True)
     meta = FileMetaDataset(read_dataset(file, False, True, stop_when=_is_behind_meta))
     if meta.get("MediaStorageSOPClassUID") == MediaStorageDirectoryStorage:

@@ -88,8 +88,8 @@ def _by_pydicom(data: FileDataset, header: Header, syntax: UID) -> Integers:
     fastest = _FASTEST.get(syntax)
     try:
         array, _ = decode(decoding_plugin=fastest or "")
-    except Exception:  # it may be missing, or stricter than the others
-        if fastest is None:
+    except BaseException as error:  # it is missing, or stricter than the others, or panics
+        if fastest is None or isinstance(error, KeyboardInterrupt | SystemExit):
             raise
         array, _ = decode()
     return array.reshape(header.frames, header.rows, header.columns)

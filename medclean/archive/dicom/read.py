@@ -63,7 +63,7 @@ def load(root: Path, path: str) -> Decoded:
         data = parse(root / path)
         with one_reason("cannot be parsed"):
             held = len(data.get("PixelData") or b"")
-            header = header_of(Parsed(data, "integer" if held else "", held), path, 0)
+            header = header_of(Parsed(data, "integer" if held else "", held), path)
     except NotAnImage as why:
         raise DataError(f"has changed since it was found: {why}") from None
     if not header.pixels:

@@ -66,8 +66,7 @@ def scan(
             notes=header.notes,
         )
         members[uids].append((header, instance))
-    found_series = sorted(members.items())
-    series = (_series(uids, files, numbers.get(uids)) for uids, files in found_series)
+    series = (_series(uids, files, numbers.get(uids)) for uids, files in members.items())
     return Scan(tuple(series), tuple(left_out))
 
 

@@ -22,6 +22,7 @@ from medclean.archive.dicom.elements import (
     header,
     item,
 )
+from medclean.archive.dicom.parse import INFLATED_LIMIT
 from medclean.errors import DataError
 
 _KNOWN = frozenset(vr.value for vr in VR if len(vr.value) == 2)
@@ -31,7 +32,6 @@ _WIDTHS = {
     **dict.fromkeys(("UV", "SV", "FD", "OV", "OD"), 8),
 }
 _PIXEL_REPRESENTATION = 0x00280103
-_LARGEST = 1 << 31  # bytes that a deflated data set may inflate to
 
 
 class Opened(NamedTuple):
@@ -73,15 +73,15 @@ def inflated(data: bytes, start: int) -> bytes:
     """The data set of the deflated transfer syntax, which is raw deflate (PS3.5 A.5).
 
     Raises:
-        DataError: The stream is damaged, or holds more than 2 GiB.
+        DataError: The stream is damaged, or holds more than we take.
     """
     stream = zlib.decompressobj(wbits=-zlib.MAX_WBITS)
     try:
-        inflated = stream.decompress(data[start:], _LARGEST)
+        inflated = stream.decompress(data[start:], INFLATED_LIMIT)
     except zlib.error as error:
         raise DataError(f"the deflated data set is damaged: {error}") from None
     if not stream.eof:
-        raise DataError(f"the deflated data set is cut off or above {_LARGEST} bytes")
+        raise DataError(f"the deflated data set is cut off, or above {INFLATED_LIMIT} bytes")
     return inflated
 
 

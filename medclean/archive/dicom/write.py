@@ -15,9 +15,10 @@ from pydicom.uid import (
 from medclean.archive.derivation import Written
 from medclean.archive.dicom.derive import derived
 from medclean.archive.dicom.elements import Changes, Elements, Value, element
-from medclean.archive.dicom.encode import NATIVE, pixel_data, target
+from medclean.archive.dicom.encode import NATIVE, encode
 from medclean.archive.dicom.lossy import lossy_history
 from medclean.archive.dicom.overlays import moved_overlays
+from medclean.archive.dicom.parse import one_reason
 from medclean.archive.dicom.plan import Plan
 from medclean.archive.dicom.read import Decoded, load, pixels_of
 from medclean.archive.dicom.stored import Stored, to_stored
@@ -49,10 +50,17 @@ def write(
     decoded = load(root, file.path)
     pixels = pixels_of(decoded, vendor_units=file.vendor_units)
     stored = Stored(pixels.stored, 0, 0) if result is None else to_stored(result, pixels)
-    found = opened((root / file.path).read_bytes())
-    bits = (pixels.encoding.high - pixels.encoding.low).bit_length()
-    syntax, note = target(plan.syntax, found.syntax, bits)
-    source = _encoded_for(found, syntax)
+    with one_reason("cannot be taken apart"):
+        found = opened((root / file.path).read_bytes())
+    new = encode(
+        stored.array,
+        wanted=plan.syntax,
+        source=found.syntax,
+        allocated=decoded.header.allocated,
+        bits=(pixels.encoding.high - pixels.encoding.low).bit_length(),
+        photometric=decoded.header.photometric,
+    )
+    source = _encoded_for(found, new.syntax)
     uid = instance_uid(
         series,
         file,
@@ -65,23 +73,23 @@ def write(
     )
     changes = {
         **derived(source, series, instance, plan, uid),
-        **lossy_history(found.elements, found.syntax),
+        **lossy_history(found.elements, found.syntax, decoded.words.nbytes),
         **extremes(source, stored.array),
         **_overlays(source, found.syntax, decoded),
-        **pixel_data(stored.array, source, syntax, bits),
+        "PixelData": new.element,
     }
     body = source.patched(changes)
-    if syntax == DeflatedExplicitVRLittleEndian:
+    if new.syntax == DeflatedExplicitVRLittleEndian:
         body = deflated(body)
-    content = b"".join((file_meta(file.sop_class, uid, syntax, plan.derivation.version), body))
+    content = b"".join((file_meta(file.sop_class, uid, new.syntax, plan.derivation.version), body))
     return Written(
         sha256=write_whole(to, content, lasting=False),
         bytes=len(content),
         uid=uid,
-        syntax=syntax,
+        syntax=new.syntax,
         clamped=stored.clamped,
         padding_moved=stored.moved,
-        notes=tuple(filter(None, (note,))),
+        notes=(new.note,) if new.note else (),
     )
 
 

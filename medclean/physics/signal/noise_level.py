@@ -1,7 +1,6 @@
 """How strong the noise of a slice is, measured from the slice alone."""
 
 from collections.abc import Iterable
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,11 +45,13 @@ def noise_level(image: Image, mask: Mask | None = None) -> float:
         slope = ndimage.gaussian_gradient_magnitude(image, 2, output=np.float64)
         inside = inside & (slope <= np.quantile(slope[inside], FLAT))
     values = image.astype(np.float64)
-    levels = [_at_lag(values, inside, lag) for lag in LAGS]
-    for level, wider in pairwise(levels):
+    finest = level = _at_lag(values, inside, LAGS[0])
+    for lag in LAGS[1:]:
+        wider = _at_lag(values, inside, lag)
         if wider <= LEVEL * level:
             return level
-    return levels[0]  # it only grows: this is structure, not blurred noise
+        level = wider
+    return finest  # it only grows: this is structure, not blurred noise
 
 
 def series_noise_level(slices: Iterable[float]) -> float:
