@@ -120,7 +120,9 @@ def weights_of(given: Given, weighting: float) -> Any:
         return 1.0
     if given.sigma is None:
         raise DataError("dgan:weighting needs the noise level of each image: train with --noise")
-    sigma = torch.as_tensor(given.sigma / given.scale).flatten()
+    sigma = given.sigma / given.scale
+    if isinstance(sigma, Tensor):
+        sigma = sigma.flatten()
     return STRONGEST / log(1 + STRONGEST / weighting) / (sigma + weighting)
 
 

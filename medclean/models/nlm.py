@@ -66,7 +66,7 @@ class NLM(Model):
             fast_mode=True,
             preserve_range=True,
         )
-        return denoised.astype(np.float32)
+        return denoised.reshape(image.shape).astype(np.float32)  # it drops sides of one pixel
 
     def _sigma(self, given: Given) -> Any:
         level = self.options.sigma

@@ -5,9 +5,9 @@ from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import adaptive_max_pool2d
 
-Pool: TypeAlias = Literal["max", "avg", "avgmax"]
+from medclean.networks.pooling import GlobalPool, Pool, mean
+
 Fusion: TypeAlias = Literal["skff", "concat", "sum"]
 
 
@@ -17,6 +17,7 @@ class ChannelAttention(nn.Module):
     def __init__(self, channels: int, reduction: int = 8) -> None:
         super().__init__()
         hidden = max(channels // reduction, 1)
+        self.pool = GlobalPool("avg")
         self.weigh = nn.Sequential(
             nn.Conv2d(channels, hidden, 1, bias=False),
             nn.ReLU(),
@@ -25,7 +26,7 @@ class ChannelAttention(nn.Module):
         )
 
     def forward(self, features: Tensor) -> Tensor:
-        return features * self.weigh(mean(features, (2, 3)))
+        return features * self.weigh(self.pool(features))
 
 
 class SpatialAttention(nn.Module):
@@ -88,7 +89,7 @@ class SKFF(nn.Module):
         activation: Callable[[], nn.Module],
     ) -> None:
         super().__init__()
-        self.pool = pool
+        self.pool = GlobalPool(pool)
         hidden = max(channels // reduction, 4)
         self.squeeze = nn.Sequential(nn.Conv2d(channels, hidden, 1, bias=False), activation())
         heads = (nn.Conv2d(hidden, channels, 1, bias=False) for _ in range(streams))
@@ -97,12 +98,16 @@ class SKFF(nn.Module):
     def forward(self, streams: Sequence[Tensor]) -> Tensor:
         """Streams ``(N, channels, H, W)`` to one, in float32 whatever the precision around."""
         with torch.autocast(streams[0].device.type, enabled=False):
-            weights = self.weights([stream.float() for stream in streams])
-            return sum_of([w * stream for w, stream in zip(weights, streams, strict=True)])
+            exact = [stream.float() for stream in streams]
+            weights = self.weights(exact)
+            fused = weights[0] * exact[0]
+            for weight, stream in zip(weights[1:], exact[1:], strict=True):
+                fused = torch.addcmul(fused, weight, stream)
+            return fused
 
     def weights(self, streams: Sequence[Tensor]) -> Tensor:
         """Of each stream and channel: ``(streams, N, channels, 1, 1)``, 1 summed over streams."""
-        vector = self.squeeze(_pooled(sum_of(streams), self.pool))
+        vector = self.squeeze(self.pool(sum_of(streams)))
         return torch.stack([head(vector) for head in self.heads]).softmax(dim=0)
 
 
@@ -130,20 +135,3 @@ def sum_of(streams: Sequence[Tensor]) -> Tensor:
     for stream in streams[1:]:
         total = total + stream
     return total
-
-
-def mean(features: Tensor, axes: tuple[int, ...]) -> Tensor:
-    """Mean along axes, which are kept.
-
-    Unlike that of ``Tensor.mean`` its gradient keeps the layout of ``features``, so that those in
-    channels_last are not rearranged: 5 % of a training step.
-    """
-    total = features.sum(axes, keepdim=True)
-    return total / (features.numel() / total.numel())
-
-
-def _pooled(features: Tensor, pool: Pool) -> Tensor:
-    if pool == "avg":
-        return mean(features, (2, 3))
-    largest = adaptive_max_pool2d(features, 1)
-    return largest if pool == "max" else largest + mean(features, (2, 3))

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 
-from medclean.networks.attention import DAU, SKFF, Concat, Fusion, Pool, Sum
+from medclean.networks.attention import DAU, SKFF, Concat, Fusion, Sum
 from medclean.networks.padding import pad_to_multiple
+from medclean.networks.pooling import Pool
 from medclean.networks.resample import resampler
 
 Activation: TypeAlias = Literal["leaky-relu", "prelu"]
@@ -52,7 +53,7 @@ class RRGNet(nn.Module):
         self.unshuffle = unshuffle
         self.stride = unshuffle * 2 ** (len(streams) - 1)
         widths = tuple(width * multiple for multiple in streams)
-        make = nn.PReLU if activation == "prelu" else partial(nn.LeakyReLU, 0.2)
+        make = nn.PReLU if activation == "prelu" else partial(nn.LeakyReLU, 0.2, inplace=True)
         between = make()  # one for all units, as in the official code: one weight with PReLU
 
         def fuse(channels: int) -> nn.Module:
@@ -105,8 +106,9 @@ class RRG(nn.Module):
 class MRB(nn.Module):
     """Multi-scale residual block: streams at several resolutions that exchange what they see.
 
-    A chain of units builds the streams; then each stream is fused from all, resampled, and passes
-    a second unit; at last all are fused at full resolution. ``(N, widths[0], H, W)`` to the same.
+    Each stream passes a unit and is sent to all levels, where the next begins with what it gets;
+    each level fuses what it got and passes a second unit; at last all are fused at full size.
+    Takes and gives ``(N, widths[0], H, W)``.
 
     Args:
         widths: Channels of each stream; each has half the height and width of the one before.
@@ -143,14 +145,13 @@ class MRB(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         units = list(self.units)
         first, second = units[: len(self.levels)], units[-len(self.levels) :]
-        streams = [first[0](features)]
-        for level in self.levels[1:]:
-            finer = self.mesh[f"{level - 1}to{level}"](streams[-1])
-            streams.append(first[level](finer))
-        mixed = [
-            self.fuse[target]([self._resampled(streams[s], s, target) for s in self.levels])
-            for target in self.levels
-        ]
+        entering, sent = features, []
+        for source, unit in enumerate(first):
+            stream = unit(entering)
+            sent.append([self._resampled(stream, source, target) for target in self.levels])
+            entering = sent[-1][min(source + 1, len(self.levels) - 1)]
+        received = zip(*sent, strict=True)
+        mixed = [fuse(streams) for fuse, streams in zip(self.fuse, received, strict=True)]
         seen = [unit(stream) for unit, stream in zip(second, mixed, strict=True)]
         risen = [rise(stream) for rise, stream in zip(self.rise, seen[1:], strict=True)]
         return features + self.leave(self.fuse[0]([seen[0], *risen]))

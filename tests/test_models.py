@@ -1,0 +1,181 @@
+"""Every model, whatever there is, and what each is for."""
+
+import tomllib
+from dataclasses import fields, replace
+from pathlib import Path
+
+import pytest
+import torch
+from scipy.ndimage import gaussian_filter, median_filter
+
+import medclean
+from medclean.catalog import MODELS
+from medclean.errors import DataError, UsageError
+from medclean.learning.stepper import Stepper
+from medclean.models.dgan import weights_of
+from tiny import ENTRIES, FILTERS, GIVEN, SLICEWISE, TRAINABLE, batches, play, tiny
+
+PRESETS = sorted((Path(medclean.__file__).parent / "presets").glob("*.toml"))
+FACTS = {"kind", "scope", "context", "receptive_field", "stride", "learns_from", "code"}
+
+
+def images(model, height=17, width=23):
+    lead = (3, model.context) if model.scope == "slice" else (3,)
+    return torch.rand(*lead, height, width, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_file_says_what_the_model_is(name):
+    model, entry = tiny(name), ENTRIES[name]
+    assert all(hasattr(model, fact) for fact in FACTS)
+    assert {"kind", "scope", "code"} <= entry.facts.keys()
+    assert {fact: getattr(type(model), fact) for fact in entry.facts} == entry.facts
+    defaults = {field.name: field.default for field in fields(model.Options)}
+    assert {option: default for option, (_, default, _) in entry.options.items()} == defaults
+    assert all(option.help for option in entry.options.values())
+    assert entry.summary
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+@pytest.mark.parametrize("size", [(1, 1), (1, 23), (97, 130)], ids=str)
+def test_odd_sizes_keep_their_shape(name, size):
+    model = tiny(name).eval()
+    noisy = images(model, *size)
+    kept = noisy.clone()
+    denoised = model.denoise(noisy, GIVEN)
+    assert denoised.shape == (noisy[:, :1] if model.scope == "slice" else noisy).shape
+    assert denoised.dtype == torch.float32
+    assert denoised.isfinite().all()
+    assert not denoised.requires_grad
+    assert torch.equal(noisy, kept)
+
+
+@pytest.mark.parametrize("name", SLICEWISE)
+def test_slices_come_in_any_grouping(name):
+    model = tiny(name).eval()
+    noisy = images(model)
+    one_by_one = torch.cat([model.denoise(image[None], GIVEN) for image in noisy])
+    torch.testing.assert_close(model.denoise(noisy, GIVEN), one_by_one)
+
+
+@pytest.mark.parametrize("name", SLICEWISE)
+def test_tile_equals_whole_slice(name):
+    model = tiny(name).eval()
+    if model.receptive_field is None:
+        pytest.skip("depends on the whole image")
+    noisy, start, margin = images(model, 48, 51), 5 * model.stride, model.receptive_field // 2
+    tile = model.denoise(noisy[..., start:, start:], GIVEN)[..., margin:, margin:]
+    whole = model.denoise(noisy, GIVEN)[..., start + margin :, start + margin :]
+    torch.testing.assert_close(tile, whole)
+
+
+@pytest.mark.parametrize("name", TRAINABLE)
+def test_loss_falls_on_one_batch(name):
+    stepper, batch = Stepper(tiny(name), steps=30, lr=2e-3), next(batches())
+    rows = [stepper.step(iter([batch])) for _ in range(30)]
+    assert rows[-1]["generator/content"] < 0.8 * rows[0]["generator/content"]
+    assert all(loss.isfinite() for loss in rows[-1].values())
+
+
+@pytest.mark.parametrize("name", [name for name in FILTERS if name != "identity"])
+def test_filter_brings_the_image_nearer_to_the_clean_one(name):
+    model, batch = tiny(name), next(batches())
+    error = model.denoise(batch.noisy, GIVEN) - batch.clean
+    assert error.std() < 0.9 * (batch.noisy - batch.clean).std()
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_what_is_for_training_only_is_not_needed_to_denoise(name):
+    whole, bare = tiny(name).eval(), tiny(name).eval()
+    for child in bare.training_only:
+        delattr(bare, child)
+    noisy = images(whole)
+    assert torch.equal(whole.denoise(noisy, GIVEN), bare.denoise(noisy, GIVEN))
+
+
+def test_identity_keeps_every_bit():
+    values = torch.tensor([0.1, -0.0, 1e-45, 3e38, float("inf"), float("nan")]).view(1, 1, 2, 3)
+    same = tiny("identity").denoise(values, GIVEN)
+    assert torch.equal(same.view(torch.int32), values.view(torch.int32))
+
+
+def test_filters_stay_within_a_slice():
+    noisy = images(tiny("gaussian"))
+    blurred = MODELS.make("gaussian:sigma=1.5").denoise(noisy, GIVEN)
+    middle = MODELS.make("median:size=5").denoise(noisy, GIVEN)
+    for n, image in enumerate(noisy[:, 0].numpy()):
+        torch.testing.assert_close(blurred[n, 0], torch.from_numpy(gaussian_filter(image, 1.5)))
+        assert torch.equal(middle[n, 0], torch.from_numpy(median_filter(image, 5)))
+
+
+def test_nlm_takes_the_level_of_each_image_in_its_units():
+    model = tiny("nlm")
+    noisy, sigma = images(model), torch.tensor([0.0, 0.2, 0.3]).view(3, 1, 1, 1)
+    given = replace(GIVEN, sigma=sigma)
+    single = [model.denoise(noisy[[i]], replace(GIVEN, sigma=s)) for i, s in enumerate(sigma)]
+    together = model.denoise(noisy, given)
+    assert torch.equal(together, torch.cat(single))
+    assert torch.equal(together[0], noisy[0])  # no noise, no change
+    in_counts = model.denoise(30_000 * noisy, given.times(30_000))
+    torch.testing.assert_close(in_counts / 30_000, together)
+
+
+def test_nlm_asks_for_a_level_that_it_was_not_told():
+    silent, told = tiny("nlm"), MODELS.make("nlm:sigma=10%")
+    noisy, given = images(silent), replace(GIVEN, sigma=None)
+    assert (silent.wants_sigma, told.wants_sigma) == (True, False)
+    with pytest.raises(UsageError, match="nlm:sigma"):
+        silent.denoise(noisy, given)
+    assert torch.equal(told.denoise(noisy, given), silent.denoise(noisy, GIVEN))
+
+
+@pytest.mark.parametrize(
+    "spec", ["gaussian:sigma=0", "median:size=4", "nlm:strength=-1", "dgan:patch=20", "rrg:width=a"]
+)
+def test_senseless_options_are_refused(spec):
+    with pytest.raises(UsageError):
+        MODELS.make(spec)
+
+
+def test_low_noise_weighs_more_and_all_together_as_much():
+    sigma = torch.linspace(0, 0.3, 3001).view(-1, 1, 1, 1)
+    given = replace(GIVEN, sigma=sigma)
+    weights = weights_of(given, 0.05)
+    assert weights.mean() == pytest.approx(1, abs=1e-3)
+    assert weights[0] / weights[-1] == pytest.approx(0.35 / 0.05, rel=1e-3)
+    torch.testing.assert_close(weights_of(given.times(2), 0.05), weights)
+    assert weights_of(GIVEN, 0.0) == 1
+    with pytest.raises(DataError, match="noise level"):
+        weights_of(replace(GIVEN, sigma=None), 0.05)
+
+
+def test_weighted_loss_counts_each_image_by_its_level():
+    batch = next(batches())
+    given = replace(GIVEN, sigma=torch.tensor([0.0, 0.1, 0.2, 0.3]).view(4, 1, 1, 1))
+    plain, weighted = (tiny("dgan", alone=1.0, weighting=w) for w in (0.0, 0.05))
+    each = [
+        Stepper(plain, steps=1, lr=0).step(iter([replace(batch, noisy=n, reference=c)]))
+        for n, c in zip(batch.noisy.split(1), batch.clean.split(1), strict=True)
+    ]
+    losses = torch.stack([row["generator/content"] for row in each])
+    row = Stepper(weighted, steps=1).step(iter([replace(batch, given=given)]))
+    expected = (losses * weights_of(given, 0.05)).mean()
+    torch.testing.assert_close(row["generator/content"], expected)
+
+
+@pytest.mark.parametrize("preset", PRESETS, ids=lambda path: path.stem)
+def test_preset_names_a_model(preset):
+    spec = tomllib.loads(preset.read_text(encoding="utf-8"))["model"]
+    with torch.device("meta"):
+        model = MODELS.make(spec)
+    assert model.turns(0.0)
+
+
+def test_game_of_the_tiny_model_goes_on():
+    rows = play(Stepper(tiny("dgan"), steps=3), 3)
+    assert rows[-1].keys() == {
+        "critic/real",
+        "critic/fake",
+        "generator/adversarial",
+        "generator/content",
+    }
