@@ -3,7 +3,7 @@
 Both read, decode, re-encode without compression and fsync the same files; the loop is one process,
 medclean uses what it is given. They take turns, so that a drift of the machine hits both::
 
-    python tests/benchmarks/throughput.py --slices 400 --syntax native
+    PYTHONPATH=tests python tests/benchmarks/throughput.py --slices 400 --syntax native
 """
 
 import argparse
@@ -27,7 +27,7 @@ from pydicom.uid import (
     generate_uid,
 )
 
-from dicoms import ct_slice
+from dicoms import image, save
 
 SYNTAXES = {
     "native": ExplicitVRLittleEndian,
@@ -65,11 +65,9 @@ def make_study(folder: Path, slices: int, syntax: UID) -> None:
     body = np.where(x**2 + y**2 < 0.7, 40.0, -1000.0)
     for number in range(slices):
         stored = np.rint(body + rng.normal(0, 15, body.shape)).astype(np.int16)
-        instance = ct_slice(stored, number=number)
+        instance = image(stored, number=number + 1, padding=None, intercept="0")
         _fill(instance)
-        if syntax.is_compressed:
-            instance.compress(syntax, generate_instance_uid=False)
-        instance.save_as(folder / f"{number:05}.dcm", enforce_file_format=True)
+        save(instance, folder / f"{number:05}.dcm", syntax)
 
 
 def plain_loop(study: Path, out: Path) -> float:
@@ -117,5 +115,4 @@ def _options() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).parent.parent))
     main()
