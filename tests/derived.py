@@ -18,9 +18,11 @@ from pydicom.uid import (
 import dicoms
 from medclean.archive.derivation import NETWORK, Derivation
 from medclean.archive.dicom.plan import plan
+from medclean.archive.dicom.read import read
 from medclean.archive.dicom.scan import scan
 from medclean.archive.dicom.transcode import opened
 from medclean.archive.dicom.write import write
+from medclean.archive.numbers import to_stored, unchanged
 
 STEP = Derivation(
     command="denoise",
@@ -59,6 +61,13 @@ def series_in(root, include=("all",)):
     return list(scan(root, paths, Here(), include=include).series)
 
 
+def rewrite(root, series, place, plan, to, result=None):
+    """Write a file of a series with a result, or with its own numbers."""
+    pixels = read(root, series, place)
+    stored = unchanged(pixels) if result is None else to_stored(result, pixels)
+    return write(root, series, place, stored, plan, to)
+
+
 class Derived:
     """The only file of a folder before and after."""
 
@@ -70,7 +79,7 @@ class Derived:
         (self.series,) = series_in(self.root)
         result = how.pop("result", None)
         self.plan = plan(self.series, step, syntax=wanted, **how)
-        self.written = write(self.root, self.series, 0, result, self.plan, self.to)
+        self.written = rewrite(self.root, self.series, 0, self.plan, self.to, result)
         source = self.root / self.series.instances[0].path
         self.source, self.data = pydicom.dcmread(source), pydicom.dcmread(self.to)
         self.raw_source, self.raw = (opened(path.read_bytes()) for path in (source, self.to))

@@ -1,4 +1,4 @@
-"""What a derived image says about itself, rule by rule (DICOM.md 1.2 to 1.4)."""
+"""What a derived image says about itself, rule by rule."""
 
 from dataclasses import replace
 
@@ -8,10 +8,9 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 import dicoms
-from derived import STEP, Derived, series_in
+from derived import STEP, Derived, rewrite, series_in
 from medclean.archive.derivation import CODES
 from medclean.archive.dicom.plan import plan
-from medclean.archive.dicom.write import write
 
 
 @pytest.mark.parametrize(
@@ -75,7 +74,7 @@ def test_sources_are_the_slices_that_were_used(tmp_path, context, named):
     whole = plan(series, STEP, context=context)
     for place, expected in enumerate(named):
         alone = whole.alone(place)
-        write(tmp_path / "in", series.alone(place), 0, None, alone, tmp_path / "out.dcm")
+        rewrite(tmp_path / "in", series.alone(place), 0, alone, tmp_path / "out.dcm")
         made = pydicom.dcmread(tmp_path / "out.dcm")
         uids = [dicoms.uid("instance", 1, 1, number) for number in expected]
         assert [item.ReferencedSOPInstanceUID for item in made.SourceImageSequence] == uids

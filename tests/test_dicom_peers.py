@@ -13,11 +13,10 @@ import pytest
 from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEGExtended12Bit
 
 import dicoms
-from derived import STEP, SYNTAXES, Derived, series_in
+from derived import STEP, SYNTAXES, Derived, rewrite, series_in
 from medclean.archive.dicom.elements import tag_of
 from medclean.archive.dicom.plan import plan
 from medclean.archive.dicom.read import read
-from medclean.archive.dicom.write import write
 from medclean.errors import DataError
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
@@ -125,7 +124,7 @@ def test_dcm2niix_gives_the_same_volume(tmp_path, folder):
     (series,) = series_in(root)
     shared = plan(series, STEP)
     for place, file in enumerate(series.instances):
-        write(root, series, place, None, shared, tmp_path / "derived" / file.path)
+        rewrite(root, series, place, shared, tmp_path / "derived" / file.path)
     images = []
     for source in (root, tmp_path / "derived"):
         out = tmp_path / f"{source.name}-nifti"

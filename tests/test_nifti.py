@@ -16,6 +16,7 @@ from medclean.archive.nifti.header import read_header, stored_values, unpacked_w
 from medclean.archive.nifti.read import read, read_volume
 from medclean.archive.nifti.scan import scan
 from medclean.archive.nifti.write import sidecars, write
+from medclean.archive.numbers import to_stored, unchanged
 from medclean.errors import DataError
 
 AFFINE = np.array([[-0.9, 0, 0.1, 10], [0, 1.1, 0, -20], [0.1, 0, 3, 30], [0, 0, 0, 1.0]])
@@ -44,7 +45,9 @@ def ramp(*shape: int, dtype: Any = np.int16) -> Any:
 
 def write_nifti(path: Path, result: Any, to: Path) -> Any:
     (series,) = scan(path.parent, [path.name]).series
-    return write(path.parent, series, 0, result, None, to)
+    pixels = read(path.parent, series, 0)
+    stored = unchanged(pixels) if result is None else to_stored(result, pixels)
+    return write(path.parent, series, 0, stored, None, to)
 
 
 def test_slices_are_the_third_stored_axis_and_the_affine_points_to_lps(tmp_path: Path) -> None:

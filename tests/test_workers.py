@@ -117,8 +117,9 @@ def test_what_a_function_raises_comes_back():
             workers.submit(stumble_oddly).result()
 
 
-def test_memory_is_limited():
-    with Workers(1, limit_bytes=1 << 31) as workers:
+@pytest.mark.parametrize("limit", [1 << 31, None])
+def test_memory_is_limited(limit):
+    with Workers(1, limit_bytes=limit) as workers:
         with pytest.raises(DataError, match="more memory"):
             workers.submit(exhaust).result()
         assert workers.submit(double, 1).result() == 2

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from medclean.archive.derivation import Derivation, Written
-from medclean.archive.series import Pixels, Series
+from medclean.archive.numbers import Pixels, Stored
+from medclean.archive.series import Series
 from medclean.errors import DataError
-from medclean.volume import Image
 
 
 def read(root: Path, series: Series, instance: int) -> Pixels:
@@ -45,7 +45,7 @@ def plan(series: Series, derivation: Derivation, **how: Any) -> Any:
 
 
 def write(
-    root: Path, series: Series, instance: int, result: Image | None, plan: Any, to: Path
+    root: Path, series: Series, instance: int, stored: Stored, plan: Any, to: Path
 ) -> Written:
     """Write one file of a series with other values.
 
@@ -53,15 +53,15 @@ def write(
         root: What its path is relative to.
         series: As a scan found it.
         instance: Index in ``series.instances``.
-        result: ``(frames, rows, columns)`` in real-world units; None for the source's values.
+        stored: Its new pixels.
         plan: As ``plan`` gave it.
         to: In a folder that exists.
 
     Raises:
-        DataError: The source cannot be read again, or the result is not finite.
+        DataError: The source cannot be read again, or not be written as asked.
         WriteError: The file cannot be written.
     """
-    written: Written = _part(series, "write").write(root, series, instance, result, plan, to)
+    written: Written = _part(series, "write").write(root, series, instance, stored, plan, to)
     return written
 
 

@@ -1,14 +1,12 @@
-"""What a scan finds and what reading gives, the same for every format. All of it can be pickled."""
+"""What a scan finds, the same for every format. All of it can be pickled."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-
-from medclean.volume import Image, Mask
 
 Affine: TypeAlias = tuple[tuple[float, ...], ...]  # 4 rows of 4
 
@@ -142,48 +140,6 @@ class Scan:
 
     series: tuple[Series, ...]
     left_out: tuple[LeftOut, ...]
-
-
-@dataclass(frozen=True)
-class Encoding:
-    """How stored integers stand for real-world values: ``real = stored * slope + intercept``.
-
-    Attributes:
-        slope: One a frame; so is ``intercept``.
-        intercept: In the series' unit.
-        low: Least storable value, from Bits Stored and Pixel Representation.
-        high: Greatest storable value.
-        forbidden: Inclusive range of stored values that mean "no pixel": a result that falls into
-            it moves to the nearest value outside. None where no value is reserved.
-    """
-
-    slope: tuple[float, ...]
-    intercept: tuple[float, ...]
-    low: int
-    high: int
-    forbidden: tuple[int, int] | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class Pixels:
-    """The images of one instance.
-
-    Attributes:
-        stored: ``(frames, rows, columns)``, of integers in DICOM; bits above Bits Stored are
-            cleared, or repeat the sign.
-        real: float32, the same shape, in the series' unit.
-        padding: True where the source's stored value must be restored; the same shape.
-        encoding: How the two arrays belong together.
-        digest: SHA-256 of ``stored``, little-endian, in C order, as hex.
-        syntax: Transfer Syntax UID of the file; ``""`` in NIfTI.
-    """
-
-    stored: NDArray[Any]
-    real: Image
-    padding: Mask
-    encoding: Encoding
-    digest: str
-    syntax: str = ""
 
 
 def key_of(parts: Iterable[str]) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from multiprocessing.connection import Connection
+from pathlib import Path
 from socket import socketpair
 from traceback import format_tb
 from types import TracebackType
@@ -24,6 +25,7 @@ R = TypeVar("R")
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGXCPU)
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+_LEAST_SHARE, _LARGEST_SHARE = 3 << 30, 8 << 30  # bytes; libraries alone map one of them
 _RUN = """
 import sys
 sys.path[:] = {path!r}
@@ -43,11 +45,13 @@ class Workers:
     Args:
         count: At most so many processes, of one thread each.
         seconds: Time limit of a task.
-        limit_bytes: Address space of a worker; unlimited if not given.
+        limit_bytes: Address space of a worker; if not given an even share of the memory, 8 GiB at
+            most. A few damaged bytes make a codec ask for all there is.
     """
 
     def __init__(self, count: int, *, seconds: float = 600, limit_bytes: int | None = None) -> None:
-        self.count, self.seconds, self.limit_bytes = count, seconds, limit_bytes
+        self.count, self.seconds = count, seconds
+        self.limit_bytes = limit_bytes or _share(count)
         self._threads = ThreadPoolExecutor(count, "medclean-worker", _block_signals)
         self._own = threading.local()  # .process: the one that a thread serves
         self._processes: set[_Process] = set()
@@ -129,7 +133,7 @@ class Workers:
 class _Process:
     """A worker and the pipe to it."""
 
-    def __init__(self, limit_bytes: int | None) -> None:
+    def __init__(self, limit_bytes: int) -> None:
         ours, theirs = socketpair()
         with theirs:
             self._popen = subprocess.Popen(
@@ -170,10 +174,12 @@ class _Process:
         self._popen.wait()
 
 
-def work(fd: int, limit_bytes: int | None) -> None:
+def work(fd: int, limit_bytes: int) -> None:
     """What a worker does: answer requests until the pipe is closed at the other end."""
-    if limit_bytes is not None:
+    with suppress(OSError, ValueError):  # not everywhere
         resource.setrlimit(resource.RLIMIT_AS, (limit_bytes, limit_bytes))
+    with suppress(OSError):  # should memory run out, it is a worker that goes
+        Path("/proc/self/oom_score_adj").write_text("500")
     pipe = Connection(fd)
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):
         while True:
@@ -199,13 +205,23 @@ def _answer(request: bytes) -> bytes:
         return pickle.dumps((False, RuntimeError(f"{type(failure).__name__} in a worker")))
 
 
+def _share(count: int) -> int:
+    """Memory for each of so many workers, as much again kept for the process that asks them."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return min(max(memory // (count + 1), _LEAST_SHARE), _LARGEST_SHARE)
+
+
 def _block_signals() -> None:
     """In a serving thread: its processes inherit that, so that Ctrl-C leaves them at work."""
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
 
 
 def _ended(process: "subprocess.Popen[bytes]") -> str:
-    code = process.wait()
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(10)
+    code = process.poll()
+    if code is None:
+        return "fell silent"
     if code < 0:
         with suppress(ValueError):
             return f"died of {signal.Signals(-code).name}"

@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
-from medclean.archive.series import Frame, Pixels, Series
+from medclean.archive.numbers import Pixels
+from medclean.archive.series import Frame, Series
 
 
 @dataclass(frozen=True)

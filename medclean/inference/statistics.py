@@ -13,7 +13,7 @@ from medclean.archive.series import Series
 from medclean.physics.signal.noise_level import noise_level, series_noise_level
 from medclean.volume import CT_SCALE, Image, Mask
 
-SHARE = 0.999  # DESIGN: the 99.9th percentile is what "1" means
+SHARE = 0.999  # of the voxels lie at or below what "1" means
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,9 @@ import numpy as np
 
 from medclean.archive import formats
 from medclean.archive.derivation import Written
+from medclean.archive.numbers import Pixels, Stored, to_stored
 from medclean.archive.runs.run import Run
-from medclean.archive.series import Frame, Pixels, Series
+from medclean.archive.series import Frame, Series
 from medclean.archive.workers import Workers
 from medclean.volume import Image
 
@@ -65,7 +66,8 @@ class Output:
         result[frame.number] = image
         self._missing[frame.instance] -= 1
         if not self._missing[frame.instance]:
-            self._write(frame.instance, self._results.pop(frame.instance))
+            stored = to_stored(self._results.pop(frame.instance), pixels)
+            self._write(frame.instance, stored)
         while len(self._writing) > WAITING * self.workers.count:
             self._note(*self._writing.popleft())
 
@@ -90,14 +92,14 @@ class Output:
             if task.done() and not task.exception():
                 self._note(path, task)
 
-    def _write(self, instance: int, result: Image) -> None:
+    def _write(self, instance: int, stored: Stored) -> None:
         path = self.series.instances[instance].path
         task = self.workers.submit(
             formats.write,
             self.root,
             self.series.alone(instance),
             0,
-            result,
+            stored,
             self.plan and self.plan.alone(instance),
             self.run.staging(self.series.key, path),
         )

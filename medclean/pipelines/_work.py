@@ -13,8 +13,9 @@ import torch
 from medclean import __version__
 from medclean.archive import formats
 from medclean.archive.derivation import CODES, Derivation
+from medclean.archive.numbers import Pixels
 from medclean.archive.runs.run import Run
-from medclean.archive.series import Frame, Instance, Pixels, Series
+from medclean.archive.series import Frame, Instance, Series
 from medclean.archive.workers import Workers
 from medclean.device import Precision, machine_class
 from medclean.errors import DataError, Exit, MissingError

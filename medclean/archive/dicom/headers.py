@@ -55,7 +55,7 @@ class Header:
         repaired: A Type 1 UID is empty or missing.
         notes: What is odd about it and harmless.
         context: Hash of Frame of Reference, study date, accession number and folder: what stands
-            for a study where its UID is empty (DICOM.md 1.2).
+            for a study where its UID is empty.
         component: Complex Image Component (0008,9208).
         own: Contributing Equipment names medclean.
         pixels: ``"integer"``, ``"float"``, or ``""`` where there are none.

@@ -10,6 +10,17 @@ _ROWS, _COLUMNS, _FRAMES, _ORIGIN_FRAME = 0x0010, 0x0011, 0x0015, 0x0051
 _BITS_ALLOCATED, _BIT_POSITION, _DATA = 0x0100, 0x0102, 0x3000
 
 
+def buried(source: Elements) -> list[tuple[int, int]]:
+    """Overlays that lie in the pixels themselves: the tag of their group, and their bit."""
+    allocated, stored = source.number("BitsAllocated"), source.number("BitsStored")
+    positions = ((group << 16, source.number(group << 16 | _BIT_POSITION)) for group in _GROUPS)
+    return [
+        (at, position)
+        for at, position in positions
+        if at | _DATA not in source and stored <= position < allocated
+    ]
+
+
 def moved_overlays(source: Elements, words: NDArray[np.integer]) -> Changes:
     """Overlay Data for each overlay that lies in the pixels themselves (PS3.5 8.1.2, PS3.3 C.9.2).
 
@@ -20,12 +31,7 @@ def moved_overlays(source: Elements, words: NDArray[np.integer]) -> Changes:
         words: ``(frames, rows, columns)``, the pixels with all their bits.
     """
     changes: Changes = {}
-    allocated, stored = source.number("BitsAllocated"), source.number("BitsStored")
-    for group in _GROUPS:
-        at = group << 16
-        position = source.number(at | _BIT_POSITION)
-        if at | _DATA in source or not stored <= position < allocated:
-            continue
+    for at, position in buried(source):
         plane = (words >> np.array(position, words.dtype)).astype(np.uint8) & 1
         changes |= {
             at | _ROWS: words.shape[1],

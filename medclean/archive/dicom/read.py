@@ -15,10 +15,10 @@ from medclean.archive.dicom.stored import (
     meaningful,
     padding,
     storable,
-    to_real,
 )
 from medclean.archive.dicom.values import Values, number, text, unsigned, values, vendor_scale
-from medclean.archive.series import Encoding, Pixels, Series, digest_of
+from medclean.archive.numbers import Encoding, Pixels
+from medclean.archive.series import Series, digest_of
 from medclean.errors import DataError
 
 
@@ -49,21 +49,20 @@ def read(root: Path, series: Series, instance: int) -> Pixels:
             kept.
     """
     source = series.instances[instance]
-    decoded = load(root, source.path)
-    return pixels_of(decoded, vendor_units=source.vendor_units)
+    return pixels_of(load(root / source.path), vendor_units=source.vendor_units)
 
 
-def load(root: Path, path: str) -> Decoded:
+def load(path: Path) -> Decoded:
     """Read and decode a file.
 
     Raises:
         DataError: It cannot be read, or it is damaged.
     """
     try:
-        data = parse(root / path)
+        data = parse(path)
         with one_reason("cannot be parsed"):
             held = len(data.get("PixelData") or b"")
-            header = header_of(Parsed(data, "integer" if held else "", held), path)
+            header = header_of(Parsed(data, "integer" if held else "", held), path.name)
     except NotAnImage as why:
         raise DataError(f"has changed since it was found: {why}") from None
     if not header.pixels:
@@ -102,7 +101,6 @@ def pixels_of(decoded: Decoded, *, vendor_units: bool = False) -> Pixels:
     mask, forbidden = padding(stored, modality_of(header), encoding, declared)
     return Pixels(
         stored=stored,
-        real=to_real(stored, encoding),
         padding=mask,
         encoding=replace(encoding, forbidden=forbidden),
         digest=digest_of(stored),

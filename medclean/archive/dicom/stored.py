@@ -1,36 +1,21 @@
-"""Stored integers and real-world values: there and back without a bit lost (DICOM.md 1.5).
+"""What the bits of stored integers mean, and which of them are no image.
 
 Pure functions of arrays; nothing here knows a file.
 """
 
-from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from medclean.archive.series import Encoding, Pixels
-from medclean.errors import DataError
-from medclean.volume import Image, Mask
+from medclean.archive.numbers import Encoding, falls_into
+from medclean.volume import Mask
 
 Integers = NDArray[np.integer]
 
+OFTEN = 0.01  # of the border
 AIR = -1024.0  # HU; a constant border that is not above it is no image
-
-
-class Stored(NamedTuple):
-    """What a result becomes.
-
-    Attributes:
-        array: ``(frames, rows, columns)``, of the source's type.
-        clamped: Pixels that lay outside what can be stored.
-        moved: Pixels that would have taken a value that means "no pixel".
-    """
-
-    array: Integers
-    clamped: int
-    moved: int
 
 
 def meaningful(words: Integers, bits: int) -> Integers:
@@ -47,51 +32,6 @@ def meaningful(words: Integers, bits: int) -> Integers:
 def storable(bits: int, *, signed: bool) -> tuple[int, int]:
     """The least and the greatest integer that Bits Stored and Pixel Representation allow."""
     return (-(1 << bits - 1), (1 << bits - 1) - 1) if signed else (0, (1 << bits) - 1)
-
-
-def to_real(stored: Integers, encoding: Encoding) -> Image:
-    """Real-world values, rounded once, from float64 to float32.
-
-    Args:
-        stored: ``(frames, rows, columns)``.
-        encoding: With a slope and an intercept a frame.
-    """
-    real = np.empty(stored.shape, np.float32)
-    for frame, (slope, intercept) in enumerate(_scales(encoding)):
-        real[frame] = stored[frame] * np.float64(slope) + intercept
-    return real
-
-
-def to_stored(result: Image, pixels: Pixels) -> Stored:
-    """The integers to store for a result: the source's own where the value is the source's own.
-
-    Else the nearest integer, half to even, within what can be stored and outside what means "no
-    pixel". Padding is the source's.
-
-    Args:
-        result: ``(frames, rows, columns)``, in the units of ``pixels.real``.
-        pixels: What the reader gave.
-
-    Raises:
-        DataError: The result has another shape, or values that are no numbers.
-    """
-    if result.shape != pixels.stored.shape:
-        raise DataError(f"the result is {result.shape}, expected {pixels.stored.shape}")
-    if not np.isfinite(result).all():
-        raise DataError("the result has values that are no numbers; try --precision float32")
-    encoding, array, clamped, moved = pixels.encoding, pixels.stored.copy(), 0, 0
-    for frame, (slope, intercept) in enumerate(_scales(encoding)):
-        new = (result[frame] != pixels.real[frame]) & ~pixels.padding[frame]
-        exact = (result[frame].astype(np.float64) - intercept) / slope
-        nearest = np.rint(exact)
-        within = np.clip(nearest, encoding.low, encoding.high)
-        clamped += int(np.count_nonzero((within != nearest) & new))
-        if encoding.forbidden is not None:
-            hit = _falls_into(within, encoding.forbidden) & new
-            within[hit] = _beside(exact[hit], encoding.forbidden, encoding)
-            moved += int(np.count_nonzero(hit))
-        np.copyto(array[frame], within, where=new, casting="unsafe")  # whole, and within its type
-    return Stored(array, clamped, moved)
 
 
 def declared_padding(
@@ -121,7 +61,8 @@ def padding(
     """Where pixels are no image, and the range that a denoised pixel must not take.
 
     The range is none where it is background: 0 in MR, or a value that occurs away from the border.
-    A border of CT that is constant and not above -1024 HU counts as padding undeclared.
+    A border of CT that is constant and not above -1024 HU counts as padding undeclared; one pixel
+    in a hundred there says that it is, and not that noise has a least value.
 
     Args:
         stored: ``(frames, rows, columns)``.
@@ -131,15 +72,16 @@ def padding(
     """
     mask, forbidden = np.zeros(stored.shape, bool), declared
     if declared is not None:
-        mask = _falls_into(stored, declared)
+        mask = falls_into(stored, declared)
         inside = any((frame & ~_at_border(frame)).any() for frame in mask)
         if inside or (modality == "MR" and declared[0] <= 0 <= declared[1]):
             forbidden = None
     if modality == "CT":
-        for frame, (slope, intercept) in enumerate(_scales(encoding)):
+        for frame, (slope, intercept) in enumerate(encoding.scales):
             border = _border(stored[frame])
             least = border.min() if slope > 0 else border.max()
-            if least * slope + intercept <= AIR:
+            often = np.count_nonzero(border == least) >= OFTEN * border.size
+            if often and least * slope + intercept <= AIR:
                 mask[frame] |= _at_border(stored[frame] == least)
     return mask, forbidden
 
@@ -152,28 +94,6 @@ def _as_pixel(word: int, bits: int, *, signed: bool) -> int:
     if bits < 16 and value >= 1 << bits - 1:
         value = (value & (1 << bits) - 1) - (1 << bits)
     return value
-
-
-def _scales(encoding: Encoding) -> Iterable[tuple[float, float]]:
-    """Slope and intercept of each frame."""
-    return zip(encoding.slope, encoding.intercept, strict=True)
-
-
-def _falls_into(values: NDArray[Any], ends: tuple[int, int]) -> Mask:
-    return (values >= ends[0]) & (values <= ends[1])
-
-
-def _beside(
-    exact: NDArray[np.float64], forbidden: tuple[int, int], encoding: Encoding
-) -> NDArray[np.float64]:
-    """The nearest storable value on either side of a range, for values that fall into it."""
-    low, high = forbidden
-    below, above = low - 1, high + 1
-    if below < encoding.low:
-        below = above
-    elif above > encoding.high:
-        above = below
-    return np.where(exact - below <= above - exact, below, above).astype(np.float64)
 
 
 def _at_border(mask: Mask) -> Mask:

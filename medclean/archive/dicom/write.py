@@ -17,20 +17,19 @@ from medclean.archive.dicom.derive import derived
 from medclean.archive.dicom.elements import Changes, Elements, Value, element
 from medclean.archive.dicom.encode import NATIVE, encode
 from medclean.archive.dicom.lossy import lossy_history
-from medclean.archive.dicom.overlays import moved_overlays
+from medclean.archive.dicom.overlays import buried, moved_overlays
 from medclean.archive.dicom.parse import one_reason
 from medclean.archive.dicom.plan import Plan
-from medclean.archive.dicom.read import Decoded, load, pixels_of
-from medclean.archive.dicom.stored import Stored, to_stored
+from medclean.archive.dicom.read import load
 from medclean.archive.dicom.transcode import Opened, deflated, opened, transcoded
 from medclean.archive.dicom.uids import IMPLEMENTATION_CLASS, instance_uid
-from medclean.archive.series import Series, digest_of
+from medclean.archive.numbers import Stored
+from medclean.archive.series import Series
 from medclean.files import write_whole
-from medclean.volume import Image
 
 
 def write(
-    root: Path, series: Series, instance: int, result: Image | None, plan: Plan, to: Path
+    root: Path, series: Series, instance: int, stored: Stored, plan: Plan, to: Path
 ) -> Written:
     """Write the derived object of one file of a series, whole or not at all; can run in a worker.
 
@@ -38,7 +37,7 @@ def write(
         root: What the paths of the series are relative to.
         series: The source, or one of it ``alone``; then the plan is too.
         instance: Which of its files.
-        result: ``(frames, rows, columns)`` in the series' unit; None for unchanged numbers.
+        stored: Its new pixels.
         plan: What the instances of the derived series share.
         to: Path of the new file, in a folder that exists.
 
@@ -47,18 +46,15 @@ def write(
         WriteError: Permission, full disk and the like.
     """
     file = series.instances[instance]
-    decoded = load(root, file.path)
-    pixels = pixels_of(decoded, vendor_units=file.vendor_units)
-    stored = Stored(pixels.stored, 0, 0) if result is None else to_stored(result, pixels)
     with one_reason("cannot be taken apart"):
         found = opened((root / file.path).read_bytes())
     new = encode(
         stored.array,
         wanted=plan.syntax,
         source=found.syntax,
-        allocated=decoded.header.allocated,
-        bits=(pixels.encoding.high - pixels.encoding.low).bit_length(),
-        photometric=decoded.header.photometric,
+        allocated=stored.array.itemsize * 8,
+        bits=stored.encoding.bits,
+        photometric=found.elements.text("PhotometricInterpretation"),
     )
     source = _encoded_for(found, new.syntax)
     uid = instance_uid(
@@ -68,14 +64,14 @@ def write(
         plan.left_out,
         position=source.text("ImagePositionPatient"),
         number=source.text("InstanceNumber"),
-        source=pixels.digest,
-        result=pixels.digest if result is None else digest_of(stored.array),
+        source=stored.source,
+        result=stored.digest,
     )
     changes = {
         **derived(source, series, instance, plan, uid),
-        **lossy_history(found.elements, found.syntax, decoded.words.nbytes),
+        **lossy_history(found.elements, found.syntax, stored.array.nbytes),
         **extremes(source, stored.array),
-        **_overlays(source, found.syntax, decoded),
+        **_overlays(source, found.syntax, root / file.path),
         "PixelData": new.element,
     }
     body = source.patched(changes)
@@ -128,8 +124,8 @@ def _encoded_for(found: Opened, syntax: UID) -> Elements:
     return Elements(data, 0, len(data))
 
 
-def _overlays(source: Elements, syntax: str, decoded: Decoded) -> Changes:
+def _overlays(source: Elements, syntax: str, path: Path) -> Changes:
     """Only these keep the bits above Bits Stored; other decoders may leave garbage there."""
-    if syntax not in (*NATIVE, ExplicitVRBigEndian, RLELossless):
+    if syntax not in (*NATIVE, ExplicitVRBigEndian, RLELossless) or not buried(source):
         return {}
-    return moved_overlays(source, decoded.words)
+    return moved_overlays(source, load(path).words)

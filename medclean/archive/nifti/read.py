@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from medclean.archive.nifti.header import (
     Header,
@@ -12,9 +11,10 @@ from medclean.archive.nifti.header import (
     stored_values,
     unpacked_whole,
 )
-from medclean.archive.series import Encoding, Pixels, Series, digest_of
+from medclean.archive.numbers import Encoding, Pixels
+from medclean.archive.series import Series, digest_of
 from medclean.errors import DataError
-from medclean.volume import UNITS, Image, Volume, scale_of
+from medclean.volume import UNITS, Volume, scale_of
 
 MODALITIES = {"MR": "MR", "CT": "CT", "PT": "PT", "PET": "PT"}  # as sidecars write them
 
@@ -28,12 +28,12 @@ def read_volume(path: Path, modality: str | None = None) -> Volume:
             either it is ``""``, with the unit ``au`` and the scale of MR.
 
     Raises:
-        DataError: See ``read_header`` and ``real_values``; the message names the file.
+        DataError: See ``read``; the message names the file.
     """
     try:
         header = read_header(path)
         known = modality_of(path, modality)
-        real = real_values(stored_values(unpacked_whole(path, header), header), header)
+        real = _pixels(path, header).real
     except DataError as error:
         raise DataError(f"{path.name}: {error}") from None
     unit = UNITS.get(known, "au")
@@ -49,16 +49,10 @@ def read(root: Path, series: Series, instance: int) -> Pixels:
         instance: Index in ``series.instances``.
 
     Raises:
-        DataError: See ``read_header`` and ``real_values``.
+        DataError: See ``read_header``; or a value is not finite, or too large for float32.
     """
     path = root / series.instances[instance].path
-    header = read_header(path)
-    stored = stored_values(unpacked_whole(path, header), header)
-    low, high = storable(header)
-    images = header.images
-    encoding = Encoding((header.slope,) * images, (header.intercept,) * images, low, high)
-    padding = np.zeros(stored.shape, np.bool_)
-    return Pixels(stored, real_values(stored, header), padding, encoding, digest_of(stored))
+    return _pixels(path, read_header(path))
 
 
 def modality_of(path: Path, otherwise: str | None) -> str:
@@ -67,31 +61,23 @@ def modality_of(path: Path, otherwise: str | None) -> str:
     return MODALITIES.get(str(stated), "") if stated else otherwise or ""
 
 
-def real_values(stored: NDArray[np.number], header: Header) -> Image:
-    """Stored values ``(images, rows, columns)`` in real-world units.
-
-    Raises:
-        DataError: A value is not finite, or too large for float32.
-    """
-    real = np.empty(stored.shape, np.float32)
-    for number, image in enumerate(stored):  # one at a time: a float64 copy of all is large
-        with np.errstate(over="ignore", invalid="ignore"):
-            real[number] = real_value(image, header)
-        if not np.isfinite(real[number]).all():
-            raise DataError(
-                f"slice {number} holds NaN, infinity or values beyond float32; expected finite "
-                "numbers: replace them first"
-            )
-    return real
-
-
-def real_value(stored: NDArray[np.number], header: Header) -> Image:
-    """What stored values stand for, computed in float64 and then rounded; any shape."""
-    return (stored.astype(np.float64) * header.slope + header.intercept).astype(np.float32)
-
-
 def storable(header: Header) -> tuple[int, int]:
     """Least and greatest value of the file's data type."""
     kind = header.dtype
     limits = np.iinfo(kind) if kind.kind in "iu" else np.finfo(kind)
     return int(limits.min), int(limits.max)
+
+
+def _pixels(path: Path, header: Header) -> Pixels:
+    stored = stored_values(unpacked_whole(path, header), header)
+    low, high = storable(header)
+    images = header.images
+    encoding = Encoding((header.slope,) * images, (header.intercept,) * images, low, high)
+    pixels = Pixels(stored, np.zeros(stored.shape, np.bool_), encoding, digest_of(stored))
+    for number, real in enumerate(pixels.real):  # one at a time: a mask of all is large
+        if not np.isfinite(real).all():
+            raise DataError(
+                f"slice {number} holds NaN, infinity or values beyond float32; expected finite "
+                "numbers: replace them first"
+            )
+    return pixels
