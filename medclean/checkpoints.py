@@ -72,7 +72,7 @@ class Loaded(NamedTuple):
 
 
 def shipped() -> dict[str, Card]:
-    """The cards of the checkpoints that come with medclean, by ``NAME-MODALITY``."""
+    """The cards of the checkpoints that come with medclean, by name: ``"dgan-mr"``."""
     return {path.stem: read_card(path) for path in sorted(SHIPPED.glob("*.json"))}
 
 
@@ -82,14 +82,14 @@ def pick(name: str, modality: str) -> Path:
     Raises:
         MissingError: None is shipped.
     """
-    path = SHIPPED / f"{name}-{modality}.safetensors"
+    path = SHIPPED / f"{name}-{modality.lower()}.safetensors"
     if path.is_file():
         return path
-    others = [stem.rpartition("-")[2] for stem in shipped() if stem.rpartition("-")[0] == name]
+    others = [card.modality for card in shipped().values() if card.model == name]
     known = f"there are some for {' and '.join(others)}" if others else "none are shipped for it"
     raise MissingError(
-        f"no weights of {name} for {modality}; {known}: train with `medclean train --model {name}` "
-        "and give the run's folder as --model"
+        f"no weights of {name} for {modality or 'any modality'}; {known}: train with "
+        f"`medclean train --model {name}` and give the run's folder as --model"
     )
 
 

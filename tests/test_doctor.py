@@ -46,10 +46,10 @@ def test_a_library_that_cannot_be_imported_is_a_finding():
 @pytest.mark.parametrize(("content", "state"), [(b"weights", "ok"), (b"other", "missing")])
 def test_weights_are_those_of_their_card(monkeypatch, tmp_path, content, state):
     monkeypatch.setattr(checkpoints, "SHIPPED", tmp_path)
-    (tmp_path / "dgan-MR.safetensors").write_bytes(content)
+    (tmp_path / "dgan-mr.safetensors").write_bytes(content)
     digest = "9b6b8d2b2c8f4f0a8b1c3b8f1c8c9f2d"
     card = checkpoints.Card("dgan", {}, "MR", sha256=digest)
-    checkpoints.write_card(tmp_path / "dgan-MR.safetensors", card)
+    checkpoints.write_card(tmp_path / "dgan-mr.safetensors", card)
     monkeypatch.setattr(doctor, "sha256_of", lambda path: digest if content == b"weights" else "0")
     (finding,) = doctor.weights()
     assert finding.state == state

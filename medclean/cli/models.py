@@ -31,7 +31,7 @@ def models(
 
 def _row(name: str) -> dict[str, Any]:
     entry = MODELS.entry(name)
-    cards = {stem: card for stem, card in shipped().items() if stem.rpartition("-")[0] == name}
+    cards = {stem: card for stem, card in shipped().items() if card.model == name}
     return {
         "name": name,
         "summary": entry.summary,

@@ -58,7 +58,7 @@ class Denoiser:
                 f"say {name}, or name a checkpoint that was trained with these"
             )
         found = {
-            card.modality: checkpoints.load(name, card.modality)
+            card.modality: checkpoints.load(str(checkpoints.pick(name, card.modality)))
             for card in checkpoints.shipped().values()
             if card.model == name
         }

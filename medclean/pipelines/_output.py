@@ -16,7 +16,7 @@ from medclean.archive.series import Frame, Series
 from medclean.archive.workers import Workers
 from medclean.volume import Image
 
-WAITING = 2  # files a worker that are computed and not yet written
+WAITING = 1  # files a worker that are computed and not yet written
 
 
 class Output:
@@ -53,7 +53,7 @@ class Output:
         return self.series.instances[instance].path in self.sha256
 
     def put(self, frame: Frame, image: Image, pixels: Pixels) -> None:
-        """Take one image; blocks while too many files wait to be written.
+        """Take one image.
 
         Args:
             frame: Where it belongs.
@@ -68,8 +68,6 @@ class Output:
         if not self._missing[frame.instance]:
             stored = to_stored(self._results.pop(frame.instance), pixels)
             self._write(frame.instance, stored)
-        while len(self._writing) > WAITING * self.workers.count:
-            self._note(*self._writing.popleft())
 
     def copy_beside(self) -> None:
         """Stage what is copied with the series."""
@@ -93,9 +91,9 @@ class Output:
                 self._note(path, task)
 
     def _write(self, instance: int, stored: Stored) -> None:
+        """Have a file written; by this process, which would only wait, if the workers lag."""
         path = self.series.instances[instance].path
-        task = self.workers.submit(
-            formats.write,
+        task: tuple[Any, ...] = (
             self.root,
             self.series.alone(instance),
             0,
@@ -103,9 +101,16 @@ class Output:
             self.plan and self.plan.alone(instance),
             self.run.staging(self.series.key, path),
         )
-        self._writing.append((path, task))
+        while self._writing and self._writing[0][1].done():
+            self._note(*self._writing.popleft())
+        if len(self._writing) >= WAITING * self.workers.count:
+            self._take(path, formats.write(*task))
+        else:
+            self._writing.append((path, self.workers.submit(formats.write, *task)))
 
     def _note(self, path: str, task: "Future[Written]") -> None:
-        written = task.result()
+        self._take(path, task.result())
+
+    def _take(self, path: str, written: Written) -> None:
         self.run.note_staged(self.series.key, path, written.sha256)
         self.sha256[path], self.written[path] = written.sha256, written

@@ -32,7 +32,7 @@ from medclean.pipelines._output import Output
 from medclean.signals import Stop
 from medclean.volume import CT_SCALE, Given, Image
 
-AHEAD = 2  # batches that are read while one is computed
+AHEAD = 4  # batches that are read while one is computed
 PATIENCE = 10.0  # seconds that a stopped run may take to stage what is computed
 
 

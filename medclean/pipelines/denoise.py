@@ -30,6 +30,7 @@ from medclean.pipelines._inputs import Inputs, find
 from medclean.pipelines._work import Work
 from medclean.signals import stop_on_signals
 
+SECONDS = 120.0  # that a file may take to be read or written; damaged ones can hang a decoder
 BATCH = {"cpu": 4, "cuda": 16, "mps": 4}  # slices computed together where nobody says
 
 
@@ -56,7 +57,7 @@ def denoise(job: DenoiseJob, log: Log) -> Tally:
     facts = _facts(job, where)
     with (
         stop_on_signals() as stop,
-        Workers(share.workers) as workers,
+        Workers(share.workers, seconds=SECONDS) as workers,
         open_run(
             out,
             command="denoise",

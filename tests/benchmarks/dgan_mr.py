@@ -1,4 +1,4 @@
-"""Lay out the images that the shipped ``dgan-MR`` was trained on.
+"""Lay out the images that the shipped ``dgan-mr`` was trained on.
 
     python tests/benchmarks/dgan_mr.py --data ../shared/data --out DATASET
     medclean train DATASET --model dgan --preset compact -o RUN
