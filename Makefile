@@ -11,7 +11,8 @@ test: $(VENV)/ready
 
 demo: $(VENV)/ready
 	rm -rf demo
-	$(RUN)/medclean denoise sample_data/mr/noisy sample_data/ct/noisy -o demo --model dgan
+	$(RUN)/medclean denoise sample_data/mr/noisy --model dgan -o demo/mr
+	$(RUN)/medclean denoise sample_data/ct/noisy --model nlm -o demo/ct
 	$(RUN)/python sample_data/picture.py demo
 
 lint: $(VENV)/linters
