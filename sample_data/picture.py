@@ -78,7 +78,7 @@ def _row(shot: Shot, demo: Path) -> Comparison | None:
 
 
 def _read(path: Path) -> Image:
-    return pixels_of(load(path.parent, path.name)).real[0]
+    return pixels_of(load(path)).real[0]
 
 
 def _scale(series: Path) -> float:
