@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 Precision = Literal["float32", "bf16"]
 
 _KINDS = ("auto", "cpu", "cuda", "cuda:N", "mps")
-_MOST_RMS = 0.02  # that bf16 may change, as a share of the noise that is removed
+_MOST_NOISE = 0.02  # that bf16 may change, as a share of the noise that is removed
 _MOST_BIAS = 0.1  # that it may shift the mean, in stored units
 
 
@@ -83,17 +83,14 @@ def precision(
     asked: str,
     device: "torch.device",
     difference: Mapping[str, float] | None,
-    *,
-    steps: float = 4096,
 ) -> Precision:
     """The arithmetic that ``auto`` means; any other word means itself.
 
     Args:
         asked: ``"auto"``, ``"float32"`` or ``"bf16"``.
         device: Where the network runs.
-        difference: What the checkpoint's card says that bf16 changes: ``rms`` as a share of the
-            noise that is removed, ``bias`` as a share of the scale. None: nobody measured it.
-        steps: Stored units in one scale of the series.
+        difference: What the checkpoint's card says that bf16 changes: ``noise``, RMS as a share of
+            the noise that is removed, and ``bias``, in stored units. None: nobody measured it.
     """
     import torch
 
@@ -102,7 +99,7 @@ def precision(
     if difference is None or device.type != "cuda":
         return "float32"
     able = torch.cuda.get_device_capability(device) >= (8, 0)
-    safe = difference["rms"] < _MOST_RMS and abs(difference["bias"]) * steps < _MOST_BIAS
+    safe = difference["noise"] < _MOST_NOISE and abs(difference["bias"]) < _MOST_BIAS
     return "bf16" if able and safe else "float32"
 
 

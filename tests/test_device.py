@@ -8,7 +8,7 @@ import torch
 from medclean import device
 from medclean.errors import MissingError, UsageError
 
-SMALL = {"rms": 0.01, "bias": 1e-6}
+SMALL = {"noise": 0.01, "bias": 0.02}
 
 
 @pytest.fixture
@@ -76,14 +76,9 @@ def test_auto_is_bf16_where_it_is_able_and_safe(card):
     assert device.precision("auto", torch.device("cpu"), SMALL) == "float32"
 
 
-@pytest.mark.parametrize("known", [None, {**SMALL, "rms": 0.03}, {**SMALL, "bias": -1e-3}])
+@pytest.mark.parametrize("known", [None, {**SMALL, "noise": 0.03}, {**SMALL, "bias": -0.2}])
 def test_auto_is_float32_where_bf16_is_not_known_to_be_safe(card, known):
     assert device.precision("auto", card((9, 0)), known) == "float32"
-
-
-def test_bias_counts_in_stored_units(card):
-    assert device.precision("auto", card((9, 0)), SMALL, steps=65536) == "bf16"
-    assert device.precision("auto", card((9, 0)), SMALL, steps=200_000) == "float32"
 
 
 @pytest.mark.parametrize("word", ["float32", "bf16"])
