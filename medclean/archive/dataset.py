@@ -5,51 +5,76 @@ import hmac
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from medclean.archive.nifti.read import modality_of as stated_modality
-from medclean.archive.nifti.read import read_volume
+import numpy as np
+
+from medclean.archive import formats
+from medclean.archive.dicom.parse import parse_header
+from medclean.archive.nifti.header import sidecar
+from medclean.archive.series import Scan, Series
 from medclean.errors import DataError, NothingToDo, UsageError
-from medclean.volume import Volume
+from medclean.volume import Volume, scale_of
 
 SPLITS = ("train", "validation", "test")
 PARTICIPANTS = "participants.tsv"  # BIDS; a column "split" names the part of a patient
 DESCRIPTION = "dataset_description.json"  # BIDS; its License and SourceDatasets go into cards
 
+_BIDS = re.compile(r"(?:^|/)(sub-[A-Za-z0-9]+)")
+
 
 @dataclass(frozen=True)
 class Case:
-    """One series of one patient.
+    """A stack of slices of one patient: a NIfTI file, or a group of frames of a DICOM series.
 
     Attributes:
-        name: Path of the series relative to the data set's folder.
-        patient: Whose it is; cases of one patient never stand in two splits.
-        modality: ``"MR"``, ``"CT"`` or ``"PT"``.
-        path: The NIfTI file.
-        body_part: As its sidecar says, ``""`` where it does not.
+        name: Path of its file, of a series the first, relative to the data set's folder.
+        patient: Whose it is; it may be a tag's value, and is never written anywhere.
+        body_part: As the sidecar or the first file says, ``""`` where it does not.
+        root: The data set's folder.
+        series: That it is of.
+        group: Index in ``series.groups``.
     """
 
     name: str
     patient: str
-    modality: str
-    path: Path
-    body_part: str = ""
+    body_part: str
+    root: Path
+    series: Series
+    group: int = 0
+
+    @property
+    def modality(self) -> str:
+        """``"MR"``, ``"CT"`` or ``"PT"``."""
+        return self.series.modality
 
     def read(self) -> Volume:
-        """The series in real-world units."""
-        return read_volume(self.path, self.modality)
+        """The slices in real-world units; padding has the least value of the image.
+
+        Raises:
+            DataError: A file cannot be read; the message names its path.
+        """
+        group = self.series.groups[self.group]
+        wanted = dict.fromkeys(frame.instance for frame in group.frames)
+        files = {place: formats.read(self.root, self.series, place) for place in wanted}
+        array = np.stack([files[f.instance].real[f.number] for f in group.frames])
+        padding = np.stack([files[f.instance].padding[f.number] for f in group.frames])
+        scale = scale_of(array, self.modality, padding)
+        if padding.any() and not padding.all():
+            array[padding] = array[~padding].min()
+        return Volume(array, np.array(group.affine), self.series.unit, self.modality, scale)
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Cases, and what the folder says about all of them.
+    """Cases of one modality, and what their folder says about all of them.
 
     Attributes:
         cases: In the order of their names.
-        stated: Split by patient where ``participants.tsv`` has a column ``split``.
+        stated: Split by patient, where ``participants.tsv`` has a column ``split``.
         description: ``dataset_description.json``, empty where there is none.
         one_patient: Nothing told the patients apart, so that they count as one.
     """
@@ -59,135 +84,142 @@ class Dataset:
     description: Mapping[str, Any]
     one_patient: bool
 
+    @property
+    def modality(self) -> str:
+        """Of all cases."""
+        return self.cases[0].modality
 
-def find(folder: Path, *, patient: str | None = None, modality: str | None = None) -> Dataset:
-    """The series in a folder.
+    @property
+    def body_parts(self) -> list[str]:
+        """What the cases show, as far as their files say."""
+        return sorted({case.body_part for case in self.cases} - {""})
+
+
+def gather(root: Path, scan: Scan, *, patient: str | None = None) -> Dataset:
+    """The cases among the series of a folder.
 
     Args:
-        folder: NIfTI files at any depth.
-        patient: Regular expression; its first group, found in a file's relative path, is the
-            patient. BIDS ``sub-*`` if not given; without either the folder is one patient.
-        modality: Of files whose sidecar does not state one.
+        root: The folder that was scanned.
+        scan: What was found in it.
+        patient: Regular expression; its first group, found in the path of a NIfTI file, is the
+            patient. BIDS ``sub-*`` if not given; all NIfTI files without either are one patient.
+            A DICOM series has its Patient ID (0010,0020).
 
     Raises:
-        UsageError: No such folder, a bad expression, or a modality that nothing states.
+        UsageError: A bad expression, a modality that nothing states, or several of them.
         NothingToDo: No image in the folder.
+        DataError: No image can be read, or a file about the images is malformed.
     """
-    if not folder.is_dir():
-        raise UsageError(f"no folder {folder}; expected a data set of NIfTI files")
-    paths = [path for path in sorted(folder.rglob("*")) if path.name.endswith((".nii", ".nii.gz"))]
-    if not paths:
-        raise NothingToDo(f"{folder} holds no NIfTI file (.nii, .nii.gz)")
-    names = [path.relative_to(folder).as_posix() for path in paths]
-    patients = [_patient(name, patient) for name in names]
-    cases = [
-        _case(name, path, found or "", modality)
-        for name, path, found in zip(names, paths, patients, strict=True)
-    ]
-    return Dataset(
-        tuple(cases), _stated(folder), _json(folder / DESCRIPTION), not any(map(bool, patients))
-    )
+    if not scan.series:
+        broken = [left for left in scan.left_out if left.status == "failed"]
+        if broken:
+            raise DataError(
+                f"all {len(broken)} images of {root} fail; {broken[0].path} first: "
+                f"{broken[0].reason}"
+            )
+        raise NothingToDo(f"{root} holds no MR, CT or PET image, neither DICOM nor NIfTI")
+    whose = _by_path(patient)
+    cases = [case for series in scan.series for case in _cases(root, series, whose)]
+    _one_modality(cases)
+    stated, description = _stated(root / PARTICIPANTS), _description(root / DESCRIPTION)
+    return Dataset(tuple(cases), stated, description, not any(case.patient for case in cases))
 
 
 def split(dataset: Dataset, shares: Mapping[str, float], seed: int) -> dict[str, list[Case]]:
     """Give each patient, with all cases, to one split.
 
     Patients that the data set assigns by itself stay there. The others come in the order of a
-    keyed hash, and each goes to the split with the smallest count / share for its modality, ties
-    to train, validation, test in this order: no split is empty from three patients on.
+    keyed hash, and each goes to the split with the smallest count / share, ties to train,
+    validation, test in this order: no split is empty from three patients on.
 
     Args:
-        dataset: What ``find`` found.
+        dataset: Whose patients.
         shares: Of the patients, by split; a split of share 0 gets none.
         seed: Key of the hash.
 
     Raises:
         DataError: A split that should have patients has none.
     """
-    modality = {case.patient: case.modality for case in reversed(dataset.cases)}
     wanted = [name for name in SPLITS if shares.get(name, 0) > 0]
-    home = {patient: dataset.stated[patient] for patient in modality if patient in dataset.stated}
-    counts = Counter((modality[patient], name) for patient, name in home.items())
-    for patient in sorted(modality.keys() - home.keys(), key=lambda p: _keyed(p, seed)):
-        kind = modality[patient]
-        home[patient] = min(wanted, key=lambda name: counts[kind, name] / shares[name])
-        counts[kind, home[patient]] += 1
-    parts = {name: [c for c in dataset.cases if home[c.patient] == name] for name in SPLITS}
-    empty = [name for name in wanted if not parts[name]]
+    patients = {case.patient for case in dataset.cases}
+    home = {patient: dataset.stated[patient] for patient in patients & dataset.stated.keys()}
+    counts = Counter(home.values())
+    for patient in sorted(patients - home.keys(), key=lambda patient: _keyed(patient, seed)):
+        home[patient] = min(wanted, key=lambda name: counts[name] / shares[name])
+        counts[home[patient]] += 1
+    empty = [name for name in wanted if not counts[name]]
     if empty:
+        many = f"{len(patients)} patient{'s'[: len(patients) != 1]}"
         raise DataError(
-            f"{_count(len(modality), 'patient')} for {' and '.join(wanted)}: nobody is left for "
-            f"{' and '.join(empty)}; name the patients with --patient REGEX or BIDS sub-* folders, "
-            f"bring {len(wanted)} or more, or set --validation 0 --test 0"
+            f"{many} for {', '.join(wanted)}: nobody is left for {' and '.join(empty)}; bring "
+            f"{len(wanted)} patients or more (NIfTI tells them apart by folders sub-* or by "
+            "--patient REGEX), or hold nobody out with --validation 0 --test 0"
         )
-    return parts
+    return {name: [c for c in dataset.cases if home[c.patient] == name] for name in SPLITS}
 
 
-def _patient(name: str, expression: str | None) -> str | None:
-    if expression is None:
-        found = re.search(r"(?:^|/)sub-([A-Za-z0-9]+)", name)
-        return f"sub-{found[1]}" if found else None
+def _cases(root: Path, series: Series, whose: Callable[[str], str]) -> Iterable[Case]:
+    name = series.instances[0].path
+    if series.format == "nifti":
+        patient, part = whose(name), str(sidecar(root / name).get("BodyPart", ""))
+    else:
+        header = parse_header(root / name).data
+        patient, part = str(header.get("PatientID", "")), str(header.get("BodyPartExamined", ""))
+    for group in range(len(series.groups)):
+        yield Case(name, patient, part.lower(), root, series, group)
+
+
+def _by_path(expression: str | None) -> Callable[[str], str]:
+    """What finds the patient in a relative path, ``""`` where there is none."""
     try:
-        found = re.search(expression, name)
-        return found[1] if found else None
-    except (re.error, IndexError) as error:
+        pattern = _BIDS if expression is None else re.compile(expression)
+        if not pattern.groups:
+            raise re.error("it has no group")
+    except re.error as error:
         raise UsageError(
             f"--patient {expression!r}: {error}; expected a regular expression with a group, "
             "such as '(pat[0-9]+)'"
         ) from None
 
+    def patient(path: str) -> str:
+        found = pattern.search(path)
+        return (found[1] or "") if found else ""
 
-def _case(name: str, path: Path, patient: str, modality: str | None) -> Case:
-    sidecar = _json(path.with_name(re.sub(r"\.nii(\.gz)?$", ".json", path.name)))
-    known = stated_modality(path, modality)
-    if not known:
-        raise UsageError(f"{name} does not state its modality; say --modality MR, CT or PT")
-    return Case(name, patient, known, path, str(sidecar.get("BodyPart", "")).lower())
+    return patient
 
 
-def _stated(folder: Path) -> dict[str, str]:
+def _one_modality(cases: Iterable[Case]) -> None:
+    kinds = Counter(case.modality for case in cases)
+    if kinds[""]:
+        raise UsageError(
+            f"{kinds['']} NIfTI files do not state their modality; say --modality MR, CT or PT"
+        )
+    if len(kinds) > 1:
+        found = " and ".join(f"{number} {kind}" for kind, number in sorted(kinds.items()))
+        raise UsageError(f"the data set holds {found}; a network learns one modality: part them")
+
+
+def _stated(path: Path) -> dict[str, str]:
     """Splits that the data set itself names."""
-    path = folder / PARTICIPANTS
     if not path.is_file():
         return {}
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file, delimiter="\t"))
-    stated = {row["participant_id"]: row["split"] for row in rows if row.get("split")}
+    stated = {row.get("participant_id", ""): row["split"] for row in rows if row.get("split")}
     strange = sorted(set(stated.values()) - set(SPLITS))
     if strange:
         raise DataError(f"{PARTICIPANTS}: split {strange[0]!r}, expected {', '.join(SPLITS)}")
     return stated
 
 
-def _json(path: Path) -> dict[str, Any]:
+def _description(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError) as error:
-        raise DataError(f"{path.name} beside the images is no JSON object: {error}") from None
+    except (ValueError, TypeError):
+        raise DataError(f"{DESCRIPTION} is no JSON object; mend it or take it away") from None
 
 
 def _keyed(patient: str, seed: int) -> str:
     return hmac.new(str(seed).encode(), patient.encode(), "sha256").hexdigest()
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
-
-
-def modality_of(cases: Iterable[Case]) -> str:
-    """The one modality of these cases.
-
-    Raises:
-        UsageError: There are several; a network learns one.
-    """
-    kinds = sorted({case.modality for case in cases})
-    if len(kinds) > 1:
-        raise UsageError(f"the data set holds {' and '.join(kinds)}; a network learns one of them")
-    return kinds[0]
-
-
-def body_parts(cases: Sequence[Case]) -> list[str]:
-    """What the cases show, as far as their sidecars say."""
-    return sorted({case.body_part for case in cases} - {""})

@@ -79,6 +79,13 @@ class TrainJob:
         for name in ("steps", "batch", "patch", "every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}, expected at least 1")
+        for name in ("warmup", "ema"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name):g}, expected 0 to below 1")
+        for name in ("lr", "clip"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise ValueError(f"{name} is {value:g}, expected above 0")
         if min(self.validation, self.test) < 0 or self.validation + self.test >= 1:
             shares = f"{self.validation:g} and {self.test:g}"
             raise ValueError(f"validation and test are {shares}, expected to leave some to train")

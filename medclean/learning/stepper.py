@@ -86,12 +86,11 @@ class Stepper:
         """Go on from what ``training_state`` gave, with batch number ``drawn``."""
         self.done, self.drawn = int(state["done"]), int(state["drawn"])
         self.learner.load_training_state(_under("learner.", state))
-        for turn in self.learner.turns(0.0):
-            parameters, slots = turn.parameters(), defaultdict[int, dict[str, Tensor]](dict)
-            for key, value in _under(f"optimiser.{turn.name}.", state).items():
+        for name, optimiser in self.optimisers.items():
+            slots: dict[int, dict[str, Tensor]] = defaultdict(dict)
+            for key, value in _under(f"optimiser.{name}.", state).items():
                 index, _, slot = key.partition(".")
-                slots[int(index)][slot] = _laid_out_as(parameters[int(index)], value)
-            optimiser = self.optimisers[turn.name]
+                slots[int(index)][slot] = value.clone()
             optimiser.load_state_dict(optimiser.state_dict() | {"state": slots})
 
     def _play(self, turns: Sequence[Turn], batches: Sequence[Batch]) -> dict[str, Tensor]:
@@ -175,10 +174,3 @@ def _mean(losses: Sequence[Tensor]) -> Tensor:
 
 def _under(prefix: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
-
-
-def _laid_out_as(parameter: Tensor, value: Tensor) -> Tensor:
-    """A slot in its parameter's memory format, which files do not keep: rounding depends on it."""
-    if value.shape != parameter.shape:
-        return value.clone()
-    return torch.empty_like(parameter, dtype=value.dtype).copy_(value).detach()

@@ -1,8 +1,11 @@
 """The story of ``medclean train``."""
 
+import os
 from pathlib import Path
 
 from medclean.archive.dataset import Dataset, gather, split
+from medclean.archive.runs import refuse_overlap
+from medclean.archive.runs.lock import hold
 from medclean.archive.workers import Workers
 from medclean.device import processors
 from medclean.files import write_whole
@@ -33,17 +36,18 @@ def train(job: TrainJob, log: Log) -> Path:
         NothingToDo: No image in the folder.
         DataError: Too few patients, or no image that is clean enough.
         MissingError: No such device, or ``init`` is of another architecture.
-        WriteError: The output cannot be written.
+        WriteError: The output cannot be written, or a job that runs holds it.
         GateCrossed: The training diverged.
         Stopped: A signal said so; the run can be resumed.
     """
     noise, where = Noise(job.noise), machine(job.device, job.precision, job.workers)
+    refuse_overlap(job.out, [job.dataset])
     data = _dataset(job, log)
     noise.try_on(data.modality)
     parts, model = split(data, job.shares, job.seed), begin.network(job, data.modality)
     state.claim(job.out, values(job, "result", "form"), resume=job.resume)
-    write_whole(job.out / "job.toml", toml(values(job)).encode())
-    with stop_on_signals() as stop:
+    with hold(job.out / "state", None, "train", os.environ), stop_on_signals() as stop:
+        write_whole(job.out / "job.toml", toml(values(job)).encode())
         samples = {
             name: Samples(
                 slices=cached(cases, job.out / "state" / name, report=log.say, stop=stop),
@@ -64,7 +68,7 @@ def train(job: TrainJob, log: Log) -> Path:
         with log.bar("training", job.steps - run.stepper.done, "step") as bar:
             stream = batches(samples["train"], run.stepper.drawn, where)
             run.learn(stream, bar=bar, say=log.say, stop=stop)
-    return cards.judge(job.out, held.get("test"), where.device)
+        return cards.judge(job.out, held.get("test"), where.device, stop)
 
 
 def _dataset(job: TrainJob, log: Log) -> Dataset:

@@ -10,12 +10,13 @@ import numpy as np
 import torch
 
 from medclean import checkpoints
-from medclean.archive.dataset import Case, Dataset, body_parts
+from medclean.archive.dataset import Case, Dataset
 from medclean.checkpoints import Card
 from medclean.jobs._setting import values
 from medclean.jobs.train import TrainJob
 from medclean.models._base import Model
 from medclean.options import parse
+from medclean.signals import Stop
 from medclean.training.samples import normaliser_for
 from medclean.training.validation import Validation, denoised, engine
 
@@ -25,19 +26,17 @@ STORED = 4096  # units that the scale of a 12-bit image has
 def card_of(
     job: TrainJob,
     model: Model,
-    dataset: Dataset,
+    data: Dataset,
     parts: Mapping[str, Sequence[Case]],
-    *,
-    modality: str,
 ) -> Card:
     """All that is known before the first step."""
-    about = dataset.description
+    about = data.description
     return Card(
         model=parse(job.model)[0],
         options=asdict(model.options),
-        modality=modality,
-        normaliser=normaliser_for(modality),
-        body_parts=body_parts(parts["train"]),
+        modality=data.modality,
+        normaliser=normaliser_for(data.modality),
+        body_parts=data.body_parts,
         data=list(about.get("SourceDatasets", ())) or [_unnamed(about)],
         patients={name: len({case.patient for case in cases}) for name, cases in parts.items()},
         noise=job.noise,
@@ -47,7 +46,7 @@ def card_of(
     )
 
 
-def judge(run_folder: Path, test: Validation | None, device: torch.device) -> Path:
+def judge(run_folder: Path, test: Validation | None, device: torch.device, stop: Stop) -> Path:
     """Put into the card of the best checkpoint how good it is on the test split.
 
     Returns:
@@ -58,7 +57,7 @@ def judge(run_folder: Path, test: Validation | None, device: torch.device) -> Pa
     if test is not None:
         model.to(device)
         few = replace(test, count=4)
-        metrics = {**card.metrics, "test": test.scores(model, device), "noisy": test.before()}
+        metrics = {**card.metrics, "test": test.scores(model, device, stop), "noisy": test.before()}
         card = replace(card, metrics=metrics, bf16=bf16_difference(model, few, device))
         checkpoints.write_card(best, card)
     return best

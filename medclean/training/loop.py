@@ -1,7 +1,6 @@
 """The run: step, average, look, keep."""
 
 import math
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -10,7 +9,7 @@ from torch import Tensor
 
 from medclean import checkpoints
 from medclean.checkpoints import Card
-from medclean.errors import GateCrossed, Stopped
+from medclean.errors import GateCrossed
 from medclean.files import write_whole
 from medclean.jobs.train import TrainJob
 from medclean.learning.batch import Batch
@@ -21,7 +20,7 @@ from medclean.models._base import Model
 from medclean.signals import Stop
 from medclean.training import curves, state
 from medclean.training.machine import Machine
-from medclean.training.record import Log, Row
+from medclean.training.record import Log, Means, Row
 from medclean.training.validation import Validation
 
 ROWS = 10  # of log.csv between two validations
@@ -88,62 +87,58 @@ class Run:
 
         Raises:
             GateCrossed: A loss is not finite or exploded; the last checkpoint stays.
-            Stopped: As asked; the state is kept.
+            Stopped: ``stop`` said so; the state is kept.
         """
-        stepper, log = self.stepper, Log(self.job.out / "log.csv", self.stepper.done)
-        interval = max(1, self.job.every // ROWS)
-        sums, count, since = dict[str, Tensor](), 0, time.monotonic()
-        while stepper.done < stepper.steps:
+        stepper, means = self.stepper, Means()
+        log = Log(self.job.out / "log.csv", stepper.done)
+        while True:
+            if self._due():
+                self._store()  # a run that is stopped while it is validated goes on with that
+                log.amend(self._look(stop))
+                title = f"{self.job.out.name}: {stepper.done} of {stepper.steps} steps"
+                write_whole(self.job.out / "curves.png", curves.draw(log.rows, title))
+                self._store()
+                say(f"step {stepper.done} of {stepper.steps}: {_note(log.rows[-1])}")
+            if stepper.done == stepper.steps:
+                return
             stepper.lr = learning_rate(
                 stepper.done / stepper.steps, highest=self.job.lr, warmup=self.job.warmup
             )
-            for name, loss in stepper.step(batches).items():
-                sums[name] = sums.get(name, torch.zeros((), device=loss.device)) + loss.float()
+            means.add(stepper.step(batches))
             self.ema.update()
-            count += 1
-            last = stepper.done == stepper.steps
-            checkpoint = last or stepper.done % self.job.every == 0
-            if checkpoint or stepper.done % interval == 0:
-                row = {name: float(total) / count for name, total in sums.items()}
-                self._check(row)
-                pace = (time.monotonic() - since) / count
-                row = {"step": stepper.done, "lr": stepper.lr, "seconds a step": pace, **row}
-                if checkpoint:
-                    row |= self._look()
-                log.add(row)
-                if checkpoint:
-                    title = f"{self.job.out.name}: {stepper.done} of {stepper.steps} steps"
-                    write_whole(self.job.out / "curves.png", curves.draw(log.rows, title))
-                    self._store()  # after the log: a resumed run makes rows again, but no gaps
-                    say(f"step {stepper.done} of {stepper.steps}: {_note(row)}")
-                bar.note(_note(row))
-                sums, count, since = {}, 0, time.monotonic()
             bar.advance()
-            if stop.asked and not last:
+            if self._due() or stepper.done % max(1, self.job.every // ROWS) == 0:
+                row = {"step": stepper.done, "lr": stepper.lr, **means.take()}
+                self._check(row)
+                log.add(row)
+                bar.note(_note(row))
+            if stop.asked:
                 self._store()
-                raise Stopped(
-                    f"stopped after {stepper.done} of {stepper.steps} steps; the same command "
-                    "with --resume goes on",
-                    stop.status,
-                )
+                stop.check()
 
-    def _look(self) -> Row:
+    def _due(self) -> bool:
+        """Whether these weights are to be validated and kept, and have not been."""
+        done = self.stepper.done
+        return self.progress.seen < done and (done % self.job.every == 0 or done == self.job.steps)
+
+    def _look(self, stop: Stop) -> Row:
         """Validate the averaged weights, and keep them: always as last, at times as best."""
         scores: Row = {}
         self.model.eval()
         with self.ema.swapped():
             if self.held is not None:
-                scores |= self.held.scores(self.model, self.machine.device)
+                scores |= self.held.scores(self.model, self.machine.device, stop)
                 share = (self.stepper.done - 1) / self.stepper.steps  # of the last step's turns
                 own = self.held.losses(self.model, share, self.machine.device)
                 scores |= {f"validation {name}": value for name, value in own.items()}
             mean = _mean_psnr(scores)
-            better = mean is None or self.progress.best is None or mean > self.progress.best
+            best = self.progress.best
+            better = mean is None or best is None or mean > best
             for name in ("last", "best") if better else ("last",):
                 self._keep(name, {k: v for k, v in scores.items() if "/" not in k})
         self.model.train()
-        if better:
-            self.progress = replace(self.progress, best=mean, best_step=self.stepper.done)
+        best = mean if better else best
+        self.progress = replace(self.progress, best=best, seen=self.stepper.done)
         return scores
 
     def _keep(self, name: str, scores: Row) -> None:
@@ -167,9 +162,9 @@ class Run:
         for name, value in row.items():
             if not math.isfinite(value) or value > EXPLODED * first.get(name, math.inf):
                 raise GateCrossed(
-                    f"diverged: the loss {name} is {value:.3g} at step {self.stepper.done}; the "
-                    f"weights of step {self.progress.step} stay in last.safetensors: begin anew "
-                    f"with a lower --lr than {self.job.lr:g}, or with --clip 1"
+                    f"diverged: the loss {name} is {value:.3g} at step {self.stepper.done}; what "
+                    "was kept before stays: begin anew in another folder, with a lower --lr than "
+                    f"{self.job.lr:g} or with --clip 1"
                 )
 
 

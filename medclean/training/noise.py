@@ -10,7 +10,7 @@ import numpy as np
 from medclean.catalog import NOISES
 from medclean.errors import UsageError
 from medclean.options import build, parse, split
-from medclean.volume import Given, Image
+from medclean.volume import UNITS, Given, Image
 
 RANGE = re.compile(r"(-?[\d.]+(?:e-?\d+)?)\.\.(-?[\d.]+(?:e-?\d+)?) ?([^\d.].*)?")
 
@@ -40,7 +40,7 @@ class Noise:
         spec: Alternatives between ``|``; a value ``0..0.3`` or ``0..40HU`` is a range.
 
     Raises:
-        UsageError: No such noise, no such option, or a value that does not fit.
+        UsageError: No such noise, or the spec is malformed.
     """
 
     def __init__(self, spec: str) -> None:
@@ -48,7 +48,19 @@ class Noise:
         if not alternatives:
             raise UsageError("an empty noise; expected such as 'gaussian:sigma=0..0.3'")
         self._known = [_Alternative.of(text) for text in alternatives]
-        self.draw(np.random.default_rng(0))  # a wrong option is an error now, not in a worker
+
+    def try_on(self, modality: str) -> None:
+        """See that each alternative works on images of a modality, before a worker does.
+
+        Raises:
+            UsageError: A wrong option, a level in another unit than the images', or no noise that
+            validation could set the level of.
+        """
+        rng = np.random.default_rng(0)
+        given = Given(UNITS[modality], 1.0, (1.0, 1.0, 1.0), modality)
+        for known in self._known:
+            known.draw(rng).noise(np.ones((16, 16), np.float32), rng, given)
+        self.at(0.1)
 
     def draw(self, rng: np.random.Generator) -> Drawn:
         """One alternative, each of its ranges a uniform draw."""

@@ -5,7 +5,11 @@ import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from time import monotonic
 from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor
 
 from medclean.files import write_whole
 
@@ -31,12 +35,42 @@ class Log:
     def add(self, row: Row) -> None:
         """Note a row; columns that are new come last."""
         self.rows.append(row)
+        self._write()
+
+    def amend(self, more: Row) -> None:
+        """Note more about the last row."""
+        self.rows[-1] |= more
+        self._write()
+
+    def _write(self) -> None:
         text = io.StringIO()
         columns = list(dict.fromkeys(key for row in self.rows for key in row))
         writer = csv.DictWriter(text, columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows({k: f"{v:.6g}" for k, v in row.items()} for row in self.rows)
         write_whole(self.path, text.getvalue().encode())
+
+
+class Means:
+    """Means of losses since they were last taken, and the time of a step."""
+
+    def __init__(self) -> None:
+        self._losses: dict[str, list[Tensor]] = {}
+        self._steps, self._since = 0, monotonic()
+
+    def add(self, losses: Mapping[str, Tensor]) -> None:
+        """Those of one step, detached; a GPU is not waited for."""
+        for name, loss in losses.items():
+            self._losses.setdefault(name, []).append(loss)
+        self._steps += 1
+
+    def take(self) -> Row:
+        """The means; those that follow begin anew."""
+        row = {"seconds a step": (monotonic() - self._since) / self._steps}
+        for name, values in self._losses.items():
+            row[name] = float(torch.stack(values).float().mean())
+        self._losses, self._steps, self._since = {}, 0, monotonic()
+        return row
 
 
 def toml(values: Mapping[str, Any]) -> str:

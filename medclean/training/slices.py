@@ -27,7 +27,7 @@ CLEAN = 0.025  # largest sigma of a ground truth, as a share of scale; fine text
 FINE = 320  # rows or columns from which a series may be halved
 CUBIC = 1.3  # largest ratio of voxel sides of a series that is cut in three directions
 NARROW = 64  # voxels along each side of a series that is cut in three directions
-POOL = 20_000  # voxels that stand for a series where a scale is taken
+POOL = (100, 200)  # voxels that stand for a series where a scale is taken
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,6 @@ class Series:
 
     Attributes:
         name: Of its case.
-        patient: Of its case.
         file: Name of its ``.npy`` file, float32 ``(S, H, W)`` in real-world units.
         unit: ``"au"``, ``"HU"`` or ``"Bq/ml"``.
         modality: ``"MR"``, ``"CT"`` or ``"PT"``.
@@ -47,7 +46,6 @@ class Series:
     """
 
     name: str
-    patient: str
     file: str
     unit: str
     modality: str
@@ -83,17 +81,17 @@ class Slices:
         return array[np.clip(position + reach, 0, len(array) - 1)]
 
     def pool(self, series: Series) -> Image:
-        """Voxels drawn from a series once, ``(1, n)``."""
+        """Voxels drawn from a series once, laid out as an image for the noise's sake."""
         return _mapped(_pool_of(self.folder / series.file))
 
     def spread(self, count: int) -> list[tuple[Series, int, int]]:
-        """About this many slices across axis 0, evenly from all series; for validation."""
+        """Series, axis and position of about this many slices, evenly from all series."""
         each = max(1, round(count / len(self.series)))
         chosen = self.series
         if count < len(chosen):
             chosen = tuple(chosen[i] for i in _evenly(len(chosen), count))
-        own = [(s, [p for axis, p in s.slices if axis == 0]) for s in chosen]
-        return [(s, 0, places[i]) for s, places in own for i in _evenly(len(places), each)]
+        across = [(s, [place for place in s.slices if not place[0]] or s.slices) for s in chosen]
+        return [(s, *places[i]) for s, places in across for i in _evenly(len(places), each)]
 
 
 def cached(
@@ -179,13 +177,11 @@ def _taken(case: Case, path: Path, report: Callable[[str], None]) -> list[Series
         report(f"left out, no slice with content: {case.name}")
         return []
     np.save(path, taken.array)
-    draw = np.random.default_rng(0).integers(0, taken.array.size, POOL)
-    np.save(_pool_of(path), taken.array.reshape(1, -1)[:, draw])
+    np.save(_pool_of(path), np.random.default_rng(0).choice(taken.array.ravel(), POOL))
     how = "" if taken is volume else ", averaged over 2x2 pixels or 2x2x2 voxels"
     report(f"taken, {len(slices)} slices, noise {sigma:.1%} of scale{how}: {case.name}")
     made = Series(
         name=case.name,
-        patient=case.patient,
         file=path.name,
         unit=taken.unit,
         modality=taken.modality,

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
@@ -25,13 +26,13 @@ class Progress:
     Attributes:
         step: Steps done.
         best: Highest mean PSNR of a validation so far, in dB; None before the first.
-        best_step: When it was reached.
+        seen: The last step whose weights were validated and kept.
         first: Fidelity losses of the first row, by which a divergence is told.
     """
 
     step: int = 0
     best: float | None = None
-    best_step: int = 0
+    seen: int = 0
     first: Mapping[str, float] | None = None
 
 
@@ -65,7 +66,7 @@ def restore(folder: Path) -> tuple[dict[str, Tensor], Progress] | None:
         tensors = load_file(folder / row.pop("file"))
         del row["format"]
         return tensors, Progress(**row)
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, KeyError, SafetensorError) as error:
         raise DataError(
             f"the state in {folder} cannot be read ({type(error).__name__}); start anew in another "
             "folder, with --init and this run's last.safetensors to keep its weights"

@@ -14,6 +14,7 @@ from medclean.inference.engine import Engine
 from medclean.inference.ladder import Rung
 from medclean.learning.turn import Learner
 from medclean.models._base import Model
+from medclean.signals import Stop
 from medclean.training.samples import Samples, normaliser_for, scale_of_noisy, to_batch
 from medclean.volume import Given, Image
 
@@ -60,11 +61,16 @@ class Validation:
         """Of all slices."""
         return self.samples.slices.series[0].modality
 
-    def scores(self, model: Model, device: torch.device) -> dict[str, float]:
-        """Means over the slices: ``{"psnr 0.1": 29.4, "ssim 0.1": 0.85, ...}``, PSNR in dB."""
+    def scores(self, model: Model, device: torch.device, stop: Stop) -> dict[str, float]:
+        """Means over the slices: ``{"psnr 0.1": 29.4, "ssim 0.1": 0.85, ...}``, PSNR in dB.
+
+        Raises:
+            Stopped: ``stop`` said so.
+        """
         rows: dict[str, list[float]] = {}
         ready = engine(model, self.modality, device)
         for held in self:
+            stop.check()
             result = denoised(ready, held)
             for name, value in compared(result, held.clean, float(held.given.scale)).items():
                 rows.setdefault(f"{name} {held.sigma:g}", []).append(value)

@@ -1,0 +1,131 @@
+"""What a checkpoint is, and what is refused as one."""
+
+import json
+import pickle
+import subprocess
+import sys
+from dataclasses import asdict
+
+import pytest
+import torch
+
+from medclean import checkpoints
+from medclean.catalog import MODELS
+from medclean.checkpoints import Card
+from medclean.errors import MissingError, UsageError
+from medclean.volume import Given
+
+SPEC = "dgan:width=4,groups=1,blocks=1,streams=[1,2],critic_width=4,patch=16"
+GIVEN = Given("1", 1.0, (1.0, 1.0, 1.0), "MR")
+
+
+@pytest.fixture
+def model():
+    torch.manual_seed(0)
+    return MODELS.make(SPEC).eval()
+
+
+@pytest.fixture
+def path(tmp_path, model):
+    path = tmp_path / "little.safetensors"
+    checkpoints.save(path, model, card_of(model))
+    return path
+
+
+def card_of(model):
+    return Card("dgan", asdict(model.options), "MR", data=[{"Name": "none", "License": "CC0"}])
+
+
+def test_a_checkpoint_denoises_as_the_model_that_was_saved(path, model):
+    loaded = checkpoints.load(str(path))
+    images = torch.rand(1, 1, 20, 24)
+    assert torch.equal(loaded.model.denoise(images, GIVEN), model.denoise(images, GIVEN))
+    assert loaded.model.options == model.options
+    assert not loaded.model.training
+    assert loaded.card.data == [{"Name": "none", "License": "CC0"}]
+    assert loaded.sha256 == loaded.card.sha256
+
+
+def test_what_only_training_needs_is_left_out(path, model):
+    kept = checkpoints.weights(str(path))
+    assert {key.split(".")[0] for key in kept} == {"generator"}
+    assert {key.split(".")[0] for key in model.state_dict()} == {"generator", "critic"}
+
+
+def test_a_training_runs_folder_means_its_best_checkpoint(tmp_path, model):
+    for name in ("last", "best"):
+        checkpoints.save(tmp_path / f"{name}.safetensors", model, card_of(model))
+    assert checkpoints.find(str(tmp_path)) == tmp_path / "best.safetensors"
+    (tmp_path / "best.safetensors").unlink()
+    assert checkpoints.find(str(tmp_path)) == tmp_path / "last.safetensors"
+    (tmp_path / "last.safetensors").unlink()
+    with pytest.raises(MissingError, match=r"no best\.safetensors"):
+        checkpoints.find(str(tmp_path))
+
+
+def test_damaged_weights_are_refused(path):
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(MissingError, match="SHA-256"):
+        checkpoints.load(str(path))
+
+
+@pytest.mark.parametrize("options", [{"width": 8}, {"groups": 2}, {"depth": 3}])
+def test_weights_of_another_architecture_are_refused(path, options):
+    card = json.loads(path.with_suffix(".json").read_text())
+    card["options"] |= options
+    path.with_suffix(".json").write_text(json.dumps(card))
+    with pytest.raises(MissingError, match=r"another (architecture|version)"):
+        checkpoints.load(str(path))
+
+
+def test_a_checkpoint_needs_its_card(path):
+    path.with_suffix(".json").unlink()
+    with pytest.raises(MissingError, match="copy both files"):
+        checkpoints.load(str(path))
+
+
+def test_pickles_are_refused_unread_whatever_they_are_called(tmp_path, model):
+    class Evil:
+        def __reduce__(self):
+            return print, ("this ran",)
+
+    named, disguised, zipped = (tmp_path / n for n in ("a.pth", "b.safetensors", "c.safetensors"))
+    named.write_bytes(b"anything")
+    disguised.write_bytes(pickle.dumps(Evil()))
+    torch.save(model.state_dict(), zipped)
+    for path in (named, disguised, zipped):
+        with pytest.raises(UsageError, match="is a pickle"):
+            checkpoints.load(str(path))
+
+
+def test_safetensors_whose_header_length_looks_like_a_pickle_are_read(tmp_path):
+    path = tmp_path / "a.safetensors"
+    path.write_bytes((0x280).to_bytes(8, "little") + b"{" + b" " * 0x27F)
+    assert checkpoints.find(str(path)) == path
+
+
+def test_a_name_without_shipped_weights_says_how_to_make_some():
+    with pytest.raises(MissingError, match="medclean train --model rrg"):
+        checkpoints.load("rrg", "CT")
+    with pytest.raises(UsageError, match="no checkpoint"):
+        checkpoints.load("nowhere/best.safetensors")
+
+
+def test_shipped_checkpoints_are_whole_and_say_what_they_are():
+    for name, card in checkpoints.shipped().items():
+        model = checkpoints.load(str(checkpoints.SHIPPED / f"{name}.safetensors")).model
+        assert name == f"{card.model}-{card.modality.lower()}"
+        assert card.data
+        assert card.licence
+        assert card.metrics
+        assert model.denoise(torch.zeros(1, 1, 33, 40), GIVEN).shape == (1, 1, 33, 40)
+
+
+def test_listing_what_is_shipped_loads_no_torch():
+    code = (
+        "import sys; from medclean.checkpoints import shipped; shipped();"
+        "sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -1,0 +1,364 @@
+"""What a training run promises."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import tomllib
+from contextlib import nullcontext
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import little_dataset
+from little_dataset import job, make_dataset, write_image
+from medclean import checkpoints
+from medclean.archive.nifti.read import read_volume
+from medclean.archive.runs.lock import hold
+from medclean.errors import DataError, Exit, GateCrossed, Stopped, UsageError, WriteError
+from medclean.jobs._setting import values
+from medclean.jobs.train import TrainJob
+from medclean.log import Log
+from medclean.pipelines.train import train
+from medclean.signals import Stop
+from medclean.training import state
+from medclean.training.loop import learning_rate
+from medclean.training.machine import Machine
+from medclean.training.noise import Noise
+from medclean.training.record import toml
+from medclean.training.samples import Samples, batches
+from medclean.training.slices import averaged, cached, clean_enough
+from medclean.volume import Given, Volume
+
+CPU = Machine(torch.device("cpu"), bf16=False, workers=0)
+QUIET = Log(quiet=True)
+GIVEN = Given("au", 200.0, (1.0, 1.0, 1.0), "MR")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """Threads would wait for each other longer than they compute on images this small."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SLURM_CPUS_PER_TASK", "1")
+        yield
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    return make_dataset(tmp_path_factory.mktemp("dataset"))
+
+
+@pytest.fixture
+def no_curves(monkeypatch):
+    """Drawing takes longer than these runs."""
+    monkeypatch.setattr("medclean.training.curves.draw", lambda rows, title: b"")
+
+
+@pytest.fixture(scope="module")
+def unbroken(dataset, tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs") / "unbroken"
+    train(job(dataset, out), QUIET)
+    return out
+
+
+def weights(run):
+    """All that a run would go on from."""
+    row = json.loads((run / "state" / "state.json").read_text())
+    return load_file(run / "state" / row["file"])
+
+
+def assert_same(run, other):
+    expected, got = weights(run), weights(other)
+    assert expected.keys() == got.keys()
+    assert all(torch.equal(expected[key], got[key]) for key in expected)
+    for name in ("best.safetensors", "last.safetensors"):
+        assert (run / name).read_bytes() == (other / name).read_bytes()
+
+
+def test_a_run_leaves_what_scripts_rely_on(unbroken, dataset):
+    names = {path.name for path in unbroken.iterdir()}
+    assert names == {
+        *("job.toml", "log.csv", "curves.png", "state"),
+        *(f"{kind}.{ending}" for kind in ("best", "last") for ending in ("safetensors", "json")),
+    }
+    settings = tomllib.loads((unbroken / "job.toml").read_text())
+    settings |= {name: Path(settings[name]) for name in ("dataset", "out")}
+    assert TrainJob(**settings) == job(dataset, unbroken)
+    with (unbroken / "log.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["step"]) for row in rows] == [1, 2, 3, 4, 5, 6]
+    assert rows[0]["critic/real"] == ""  # it joins in half way
+    assert {"critic/real", "generator/content", "psnr 0.1", "validation critic/fake"} <= {
+        name for name, value in rows[-1].items() if value
+    }
+    card = checkpoints.load(str(unbroken)).card
+    assert card.patients == {"train": 2, "validation": 1, "test": 1}
+    assert set(card.metrics) == {"validation", "test", "noisy"}
+    assert card.bf16.keys() == {"noise", "bias"}
+    assert card.body_parts == ["head"]
+
+
+class StopAt(Stop):
+    """A signal that comes at the n-th moment at which a run looks for one."""
+
+    def __init__(self, moment):
+        super().__init__()
+        self.left = moment
+
+    def look(self):
+        self.left -= 1
+        if not self.left:
+            self.on_signal(signal.SIGTERM, None)
+
+    @property
+    def asked(self):
+        self.look()
+        return super().asked
+
+    def check(self):
+        self.look()
+        super().check()
+
+
+@pytest.mark.usefixtures("no_curves")
+def test_a_stopped_run_goes_on_to_the_same_weights(unbroken, dataset, tmp_path, monkeypatch):
+    out = tmp_path / "run"
+    for moment in (2, 6, 20, 30):  # as slices are cached, after a step, in a validation, at the end
+        stop = nullcontext(StopAt(moment))
+        with monkeypatch.context() as patch:
+            patch.setattr("medclean.pipelines.train.stop_on_signals", lambda stop=stop: stop)
+            with pytest.raises(Stopped, match="stopped by SIGTERM") as stopped:
+                train(job(dataset, out), QUIET)
+        assert stopped.value.status == Exit.STOPPED
+    train(job(dataset, out), QUIET)
+    assert_same(unbroken, out)
+    before = (out / "last.safetensors").stat().st_mtime_ns
+    train(job(dataset, out), QUIET)  # it is done: nothing is computed again
+    assert (out / "last.safetensors").stat().st_mtime_ns == before
+
+
+@pytest.mark.usefixtures("no_curves")
+def test_a_killed_run_goes_on_to_the_same_weights(dataset, tmp_path):
+    unbroken, killed = tmp_path / "unbroken", tmp_path / "killed"
+    train(job(dataset, unbroken, every=1), QUIET)
+    command = [sys.executable, little_dataset.__file__, str(dataset), str(killed)]
+    environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
+    with subprocess.Popen(command, env=environ) as process:
+        deadline = time.monotonic() + 60
+        while not (killed / "state" / "state.json").exists() and process.poll() is None:
+            assert time.monotonic() < deadline, "no checkpoint in a minute"
+            time.sleep(0.001)
+        process.send_signal(signal.SIGKILL)
+    assert json.loads((killed / "state" / "state.json").read_text())["step"] < 6
+    train(job(dataset, killed, every=1), QUIET)
+    assert_same(unbroken, killed)
+
+
+def test_a_folder_belongs_to_one_run(unbroken, dataset, tmp_path):
+    with pytest.raises(UsageError, match=r"was begun with lr=0\.0002, now it is 0\.1"):
+        train(job(dataset, unbroken, lr=0.1), QUIET)
+    with pytest.raises(UsageError, match="add --resume"):
+        train(job(dataset, unbroken, resume=False), QUIET)
+    with pytest.raises(UsageError, match="lies inside the input"):
+        train(job(dataset, dataset / "run"), QUIET)
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(UsageError, match="not empty"):
+        train(job(dataset, tmp_path), QUIET)
+    assert {path.name for path in tmp_path.iterdir()} == {"notes.txt"}
+
+
+def test_two_jobs_cannot_write_to_one_folder(unbroken, dataset):
+    with (
+        hold(unbroken / "state", None, "train", {}),
+        pytest.raises(WriteError, match="is being written by process"),
+    ):
+        train(job(dataset, unbroken), QUIET)
+
+
+def test_a_run_setting_may_differ_when_a_run_goes_on(unbroken, dataset):
+    train(job(dataset, unbroken, workers=1), QUIET)
+
+
+def test_half_a_state_is_never_what_a_run_goes_on_from(tmp_path):
+    state.store(tmp_path, {"model.a": torch.zeros(3)}, state.Progress(1))
+    (tmp_path / "step-00000002.safetensors").write_bytes(b"half")  # killed while it was written
+    tensors, progress = state.restore(tmp_path)
+    assert progress.step == 1
+    assert torch.equal(tensors["model.a"], torch.zeros(3))
+    state.store(tmp_path, tensors, state.Progress(3))
+    kept = {path.name for path in tmp_path.iterdir()}
+    assert kept == {"state.json", "step-00000003.safetensors"}
+    (tmp_path / "step-00000003.safetensors").write_bytes(b"half")
+    with pytest.raises(DataError, match="start anew"):
+        state.restore(tmp_path)
+
+
+@pytest.mark.usefixtures("no_curves")
+def test_a_training_that_diverges_ends_with_what_it_had(dataset, tmp_path, monkeypatch):
+    out = tmp_path / "run"
+    monkeypatch.setattr(
+        "medclean.training.loop.learning_rate",
+        lambda progress, **_: 1e-4 if progress < 0.5 else 1e9,
+    )
+    with pytest.raises(GateCrossed, match=r"is nan at step 12; .* --clip 1") as crossed:
+        train(job(dataset, out, steps=20), QUIET)
+    assert crossed.value.status == 7
+    kept = checkpoints.load(str(out / "last.safetensors"))
+    assert kept.card.training["step"] == 10
+    assert all(bool(value.isfinite().all()) for value in weights(out).values())
+
+
+@pytest.mark.usefixtures("no_curves")
+def test_init_begins_with_the_weights_of_a_checkpoint(unbroken, dataset, tmp_path):
+    settings = {"init": str(unbroken), "lr": 1e-30, "steps": 1, "ema": 0.0}
+    train(job(dataset, tmp_path / "run", **settings), QUIET)
+    began, ended = (checkpoints.weights(str(run)) for run in (unbroken, tmp_path / "run"))
+    assert all(torch.equal(began[name], ended[name]) for name in began)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"model": "identity"}, "nothing to train; networks are"),
+        ({"noise": "gaussian:sigma=0..x"}, "level '0..x': expected"),
+        ({"noise": "gaussian:sigma=0..20HU"}, "a number in au"),
+        ({"noise": "gaussian:sigmas=0.1"}, "did you mean 'sigma'"),
+        ({"noise": "poison"}, "no noise 'poison'"),
+        ({"patient": "("}, "regular expression"),
+        ({"device": "abacus"}, "no device 'abacus'"),
+    ],
+)
+def test_wrong_settings_are_refused_before_anything_is_written(
+    settings, message, dataset, tmp_path
+):
+    with pytest.raises(UsageError, match=message):
+        train(job(dataset, tmp_path / "run", **settings), QUIET)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.fixture
+def samples(dataset, tmp_path):
+    from medclean.archive.dataset import gather
+    from medclean.archive.nifti.scan import scan
+    from medclean.files import walk
+
+    found = scan(dataset, [entry.path for entry in walk(dataset)])
+    slices = cached(
+        gather(dataset, found).cases, tmp_path / "cache", report=lambda line: None, stop=Stop()
+    )
+    return Samples(slices, Noise("gaussian:sigma=0..0.2|rician:sigma=10au"), 16, 3, 1, seed=5)
+
+
+def test_a_batch_depends_on_seed_and_number_alone(samples):
+    alone = list(islice(batches(samples, 0, CPU), 6))
+    by_workers = list(islice(batches(samples, 2, replace_workers(2)), 4))
+    for expected, got in zip(alone[2:], by_workers, strict=True):
+        assert torch.equal(expected.noisy, got.noisy)
+        assert torch.equal(expected.clean, got.clean)
+        assert torch.equal(expected.given.sigma, got.given.sigma)
+    others = next(batches(replace(samples, seed=6), 0, CPU))
+    assert not torch.equal(alone[0].noisy, others.noisy)
+    assert not torch.equal(alone[0].noisy, alone[1].noisy)
+
+
+def replace_workers(count):
+    return CPU._replace(workers=count)
+
+
+def test_given_sigma_is_that_of_the_noise_in_the_batch(samples):
+    gaussian = replace(samples, noise=Noise("gaussian:sigma=0.02..0.2"), patch=64, batch=16)
+    batch = next(batches(gaussian, 0, CPU))
+    measured = (batch.noisy - batch.clean).std(dim=(1, 2, 3))
+    torch.testing.assert_close(measured, batch.given.sigma.flatten(), rtol=0.05, atol=0)
+    assert batch.given.sigma.min() < 0.08 < 0.12 < batch.given.sigma.max()
+
+
+def test_a_batch_is_normalised_by_the_scale_of_the_noisy_series(samples):
+    """Rician noise as strong as the image makes the series brighter than the clean one."""
+    strong = replace(samples, noise=Noise("rician:sigma=1"), batch=16)
+    batch = next(batches(strong, 0, CPU))
+    assert batch.given.scale.max() <= 1.1  # the intensity augmentation
+    assert batch.given.scale.min() >= 0.8
+    assert batch.clean.max() < 0.6
+    assert 0.8 < float(batch.noisy.flatten().quantile(0.999)) < 1.2
+
+
+def test_neighbouring_slices_have_their_own_noise(samples):
+    stacks = replace(samples, context=3, noise=Noise("gaussian:sigma=0.1"))
+    batch = next(batches(stacks, 0, CPU))
+    assert batch.noisy.shape == (3, 3, 16, 16)
+    assert batch.clean.shape == (3, 1, 16, 16)
+    own = batch.noisy[:, 1:2] - batch.clean
+    torch.testing.assert_close(
+        own.std(dim=(1, 2, 3)), batch.given.sigma.flatten(), rtol=0.25, atol=0
+    )
+    assert not torch.equal(batch.noisy[:, 0] - batch.clean[:, 0], own[:, 0])
+
+
+def test_noise_specs_draw_alternatives_and_levels():
+    noise, rng = (
+        Noise("gaussian:sigma=0.1..0.2,clip=true|rician:sigma=5..10au"),
+        np.random.Generator,
+    )
+    draws = [noise.draw(np.random.default_rng(seed)) for seed in range(50)]
+    assert rng
+    kinds = {type(draw.noise).__name__ for draw in draws}
+    assert kinds == {"Gaussian", "Rician"}
+    for draw in draws:
+        sigma = draw.given(GIVEN).sigma
+        low, high = (20, 40) if type(draw.noise).__name__ == "Gaussian" else (5, 10)
+        assert low <= sigma <= high
+    assert noise.at(0.3).given(GIVEN).sigma == pytest.approx(60)
+    assert noise.at(0.3).noise.clip
+
+
+def test_only_clean_images_are_ground_truth(tmp_path):
+    shape = (64, 60, 6)
+    clean = read_volume(write_image(tmp_path / "a.nii.gz", shape=shape), "MR")
+    noisy = read_volume(write_image(tmp_path / "b.nii.gz", noise=0.1, shape=shape), "MR")
+    fine = read_volume(write_image(tmp_path / "c.nii.gz", noise=0.04, shape=(330, 330, 3)), "MR")
+    assert clean_enough(clean)[0] is clean
+    assert clean_enough(noisy) is None
+    taken, sigma = clean_enough(fine)
+    assert taken.array.shape == (3, 165, 165)
+    assert sigma < 0.025
+
+
+def test_averaging_keeps_the_place_of_the_image():
+    array = np.arange(4 * 6 * 5, dtype=np.float32).reshape(4, 6, 5)
+    affine = np.diag([3.0, 2.0, 1.0, 1.0])
+    volume = averaged(Volume(array, affine, "au", "MR", 1.0), (1, 2, 2))
+    assert volume.array.shape == (4, 3, 2)
+    assert volume.array[0, 0, 0] == array[0, :2, :2].mean()
+    np.testing.assert_allclose(volume.affine @ [0, 0, 0, 1], [0, 1, 0.5, 1])
+    np.testing.assert_allclose(volume.affine @ [0, 1, 1, 1], [0, 5, 2.5, 1])
+
+
+def test_the_learning_rate_rises_and_falls():
+    rates = [learning_rate(p, highest=1.0, warmup=0.1) for p in np.linspace(0, 1, 101)]
+    assert 0 < rates[0] < 0.02
+    assert max(rates) == pytest.approx(1.0, abs=0.02)
+    assert rates[-1] == pytest.approx(0)
+    assert rates[55] == pytest.approx(0.5)
+
+
+def test_job_files_are_toml(tmp_path):
+    asked = job(tmp_path / 'a "quoted" name', tmp_path, clip=None, workers=3, patient=r"(p\d+)")
+    settings = tomllib.loads(toml(values(asked)))
+    assert settings["dataset"] == str(asked.dataset)
+    assert settings["patient"] == r"(p\d+)"
+    assert settings["workers"] == 3
+    assert "clip" not in settings
+
+
+def test_presets_are_jobs(tmp_path):
+    for path in (Path(checkpoints.__file__).parent / "presets").glob("*.toml"):
+        TrainJob(dataset=tmp_path, out=tmp_path, **tomllib.loads(path.read_text()))
