@@ -112,5 +112,4 @@ def _helps(docstring: str) -> dict[str, str]:
 
 NOISES = Catalog("physics.noise", "noise")
 NORMALISERS = Catalog("preprocess.normalise", "normaliser")
-METRICS = Catalog("quality.metrics", "metric")
 MODELS = Catalog("models", "model")

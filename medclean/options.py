@@ -80,14 +80,6 @@ def build(cls: type[T], values: Mapping[str, str], name: str) -> T:
         raise UsageError(f"{name}: {error}") from None
 
 
-def spell(name: str, options: Any) -> str:
-    """The spec that ``parse`` and ``build`` turn into these options; defaults are left out."""
-    stated = {f.name: getattr(options, f.name) for f in fields(options)}
-    changed = {f.name: stated[f.name] for f in fields(options) if stated[f.name] != f.default}
-    pairs = ",".join(f"{key}={_text(value)}" for key, value in changed.items())
-    return f"{name}:{pairs}" if pairs else name
-
-
 def convert(text: str, to: Any) -> Any:
     """Text as a value of a type; ValueError or KeyError where it is none."""
     inner = get_args(to)
@@ -105,10 +97,3 @@ def convert(text: str, to: Any) -> Any:
     if to is float and not isfinite(float(text)):
         raise ValueError(text)
     return to(text)
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, tuple):
-        return f"[{','.join(map(_text, value))}]"
-    text = str(value).lower() if value is None or isinstance(value, bool) else str(value)
-    return f"[{text}]" if set(text) & set(",:[]") else text

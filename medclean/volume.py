@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from math import inf
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 Image: TypeAlias = NDArray[np.float32]
 Mask: TypeAlias = NDArray[np.bool_]
 Level: TypeAlias = float | str  # 0.05 and "5%" are relative to the scale, "20HU" is absolute
+
+_LEVEL = re.compile(r"([-+]?[\d.]+(?:e[-+]?\d+)?) ?([^\d.\s]\S*)", re.IGNORECASE)
 
 UNITS = {"MR": "au", "CT": "HU", "PT": "Bq/ml"}
 CT_SCALE = 4000.0  # HU from -1000 to 3000
@@ -51,11 +54,11 @@ class Given:
         Raises:
             UsageError: The level is stated in another unit.
         """
-        if not isinstance(level, str):
-            return level * self.scale
-        match = re.fullmatch(r"(\d+\.?\d*(?:e-?\d+)?) ?(\S+)", level)
-        if match and match[2] in ("%", self.unit):
-            return float(match[1]) * (self.scale / 100 if match[2] == "%" else 1)
+        value, unit = level_of(level)
+        if unit in ("", "%"):
+            return value * self.scale / (100 if unit else 1)
+        if unit == self.unit:
+            return value
         raise UsageError(f"level {level!r}: expected 0.05, 5% or a number in {self.unit}")
 
     def times(self, factor: "float | Tensor") -> "Given":
@@ -88,6 +91,22 @@ class Volume:
         """What is known about this volume, and more: ``volume.given(sigma=12.5)``."""
         slices, rows, columns = (float(s) for s in np.linalg.norm(self.affine[:3, :3], axis=0))
         return Given(self.unit, self.scale, (slices, rows, columns), self.modality, **more)
+
+
+def level_of(level: Level) -> tuple[float, str]:
+    """A level's number and its unit: ``("20HU")`` to ``(20.0, "HU")``; ``""`` for one of scale.
+
+    Raises:
+        ValueError: It is no number with or without a unit, or less than 0.
+    """
+    match = _LEVEL.fullmatch(level) if isinstance(level, str) else None
+    try:
+        value = float(match[1] if match else level)
+    except ValueError:
+        raise ValueError(f"level {level!r}, expected 0.05, 5% or a number with a unit") from None
+    if not value >= 0 or value == inf:
+        raise ValueError(f"level {level!r}, expected 0 or more")
+    return value, match[2] if match else ""
 
 
 def scale_of(series: Image, modality: str, padding: Mask | None = None) -> float:

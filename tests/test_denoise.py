@@ -17,10 +17,12 @@ from pydicom.uid import JPEG2000Lossless, RLELossless
 
 import dicoms
 from medclean.errors import Exit, MissingError, UsageError, WriteError
+from medclean.inference.denoiser import Denoiser
 from medclean.inference.engine import Engine
 from medclean.inference.ladder import OutOfMemory
 from medclean.jobs.denoise import DenoiseJob
 from medclean.log import Log
+from medclean.models._base import Model
 from medclean.pipelines.denoise import denoise
 
 
@@ -143,6 +145,34 @@ def test_gaps_can_be_allowed_and_show(study, tmp_path):
     assert after.SOPInstanceUID != before.SOPInstanceUID
 
 
+def test_fail_fast_leaves_the_rest_for_later(study, tmp_path):
+    bad = study / "ct" / "0002.dcm"
+    bad.write_bytes(bad.read_bytes()[:-400])
+    done = run(study, tmp_path / "out", fail_fast=True)
+    assert (done.exit, done.done, done.failed, done.pending) == (Exit.PARTIAL, 0, 1, 2)
+    assert "2 still to do" in done.line
+
+
+def test_a_model_of_whole_series_gets_each_group_once(study, tmp_path, monkeypatch):
+    shapes = []
+
+    class Flips(Model):
+        kind, scope, context, receptive_field, stride = "solver", "series", 1, None, 1
+        in_units, wants_scale, code = True, False, "113087"
+
+        def forward(self, images, given):
+            shapes.append(tuple(images.shape))
+            given.progress(0.5)
+            return images.flip(0)
+
+    denoiser = Denoiser("median", Flips(Model.Options()), {})
+    monkeypatch.setattr(Denoiser, "of", lambda spec, force: denoiser)
+    assert run(study, tmp_path / "out", "median", tile=32).exit == Exit.DONE
+    assert sorted(shapes) == [(3, 37, 33), (4, 37, 33), (5, 37, 33)]
+    first = dcmread(tmp_path / "out" / "mr" / "0001.dcm").pixel_array
+    np.testing.assert_array_equal(first, dcmread(study / "mr" / "0004.dcm").pixel_array)
+
+
 def test_nothing_eligible_is_its_own_status(tmp_path):
     (tmp_path / "empty").mkdir()
     assert run(tmp_path / "empty", tmp_path / "out").exit == Exit.NOTHING_TO_DO
@@ -187,10 +217,11 @@ def test_out_of_memory_goes_down_the_ladder_and_is_remembered(study, tmp_path, m
     journal = (out / "medclean-run" / "journal.jsonl").read_text()
     assert "out of memory" in journal
     assert "batch 4, whole slices" in journal
-    batches.clear()
-    (out / "ct" / "0001.dcm").unlink()
-    run(study, out, "median", batch=4)
-    assert set(batches) == {1}
+    for batch in (4, 1, 2):  # the step of before, wherever today's ladder begins
+        batches.clear()
+        (out / "ct" / "0001.dcm").unlink()
+        assert run(study, out, "median", batch=batch).exit == Exit.DONE
+        assert set(batches) == {1}
 
 
 def test_shards_together_equal_the_whole(study, tmp_path):

@@ -2,6 +2,7 @@
 
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial, reduce
 from itertools import pairwise
 
 import numpy as np
@@ -16,7 +17,7 @@ from medclean.errors import UsageError
 from medclean.inference.batches import cut, read_ahead
 from medclean.inference.engine import Engine
 from medclean.inference.ladder import OutOfMemory, Rung, below
-from medclean.inference.statistics import statistics, summarise
+from medclean.inference.statistics import statistics, summarise, together
 from medclean.inference.tiles import by_tiles, spans
 from medclean.models._base import Model
 from medclean.volume import Given, scale_of
@@ -86,10 +87,12 @@ def test_scale_is_the_percentile_of_the_whole_series(seed, instances):
         for part, mask in zip(parts, masks, strict=True)
     ]
     whole, padding = np.concatenate(parts), np.concatenate(masks)
-    found = statistics(summaries, "MR", rule="robust").scale
+    summary = reduce(partial(together, total=total), summaries)
+    assert len(summary.top) <= total // 1000 + 3
+    found = statistics(summary, "MR").scale
     assert found == pytest.approx(scale_of(whole, "MR", padding), rel=1e-6)
-    assert statistics(summaries, "MR", rule="max").scale == whole[~padding].max()
-    assert statistics(summaries, "CT", rule="robust").scale == 4000
+    assert statistics(summary, "MR", rule="max").scale == whole[~padding].max()
+    assert statistics(summary, "CT").scale == 4000
 
 
 def test_an_empty_series_has_scale_one():
@@ -97,8 +100,8 @@ def test_an_empty_series_has_scale_one():
     everywhere = np.ones_like(nothing, bool)
     for padding in (None, everywhere):
         summary = summarise(nothing, padding, total=64, noise=True)
-        assert statistics([summary], "MR", rule="robust") == statistics([], "MR", rule="robust")
-        assert statistics([summary], "MR", rule="robust").scale == 1
+        assert statistics(summary, "MR").scale == 1
+        assert statistics(summary, "MR").sigma is None
 
 
 def test_cuts_are_by_position_and_never_mix_groups():
@@ -129,7 +132,7 @@ def test_an_instance_is_read_once_and_held_until_its_last_use():
 
 
 def test_the_ladder_halves_the_batch_then_tiles_then_leaves_the_device():
-    rungs = [str(rung) for rung in below(Rung("cuda:0", 4), tiled=True)]
+    rungs = [str(rung) for rung in below(Rung("cuda:0", 4), by_slice=True)]
     assert rungs == [
         "cuda:0, batch 2, whole slices",
         "cuda:0, batch 1, whole slices",
@@ -137,7 +140,10 @@ def test_the_ladder_halves_the_batch_then_tiles_then_leaves_the_device():
         "cuda:0, batch 1, tiles of 256",
         "cpu, batch 1, whole slices",
     ]
-    assert list(below(Rung("cpu", 1, 256), tiled=True)) == []
+    assert list(below(Rung("cpu", 1, 256), by_slice=True)) == []
+    assert [str(rung) for rung in below(Rung("cuda:0", 4), by_slice=False)] == [
+        "cpu, batch 1, whole slices"
+    ]
 
 
 class Doubles(Model):

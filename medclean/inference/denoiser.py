@@ -1,6 +1,6 @@
 """What ``--model`` names: a filter, or a network with weights for some modalities."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -98,21 +98,20 @@ class Denoiser:
         """What brings images to a network's range; None for a model of real units."""
         return None if self.plain else NORMALISERS.make(self.loaded(modality).card.normaliser)
 
-    def settings(self, modality: str | None = None) -> dict[str, Any]:
-        """What the result depends on: enters UIDs and the check of the output folder.
+    def weights(self, todo: Iterable[Series]) -> dict[str, str]:
+        """SHA-256 of the weights that these series need, by their modality; none for a filter."""
+        modalities = () if self.plain else {series.modality for series in todo}
+        return {modality: self.loaded(modality).sha256 for modality in modalities}
 
-        Args:
-            modality: Of one series; all for which there are weights if not given.
-        """
-        if self.plain:
-            return {"model": self.name, "options": asdict(self.plain.options)}
-        used = self.trained.values() if modality is None else [self.loaded(modality)]
-        weights = {loaded.card.modality: loaded.sha256 for loaded in used}
-        return {"model": self.name, "weights": weights}
+    def settings(self) -> dict[str, Any]:
+        """What the result depends on beside weights: enters UIDs and the check of the output."""
+        options = asdict(self.plain.options) if self.plain else {}
+        return {"model": self.name, "options": options}
 
 
 def _is_path(spec: str) -> bool:
     """Whether a spec means something on disk; a name of the catalogue wins over a folder."""
     if spec.partition(":")[0] in MODELS:
         return False
-    return Path(spec).exists() or "/" in spec or bool(Path(spec).suffix)
+    suffix = Path(spec).suffix
+    return Path(spec).exists() or "/" in spec or suffix in (".safetensors", *checkpoints.PICKLES)

@@ -1,13 +1,13 @@
 """A model made ready for a series: device, precision, normaliser, tiles, blend."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from medclean.inference.frozen import frozen, half_size
+from medclean.inference.frozen import frozen, thinned
 from medclean.inference.ladder import OutOfMemory, Rung, is_out_of_memory
 from medclean.inference.tiles import by_tiles
 from medclean.models._base import Model
@@ -36,7 +36,8 @@ class Engine:
 
     @classmethod
     def on(cls, rung: Rung, model: Model, **settings: Any) -> "Engine":
-        """Move a model to the device of a rung and make it ready."""
+        """Move a model to the device of a rung and make it ready; float32 is float32 there."""
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
         model = model.to(rung.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]  # torch's stub lacks it
         return cls(model, rung=rung, **settings)
 
@@ -87,5 +88,20 @@ class Engine:
             reach, stride = self.model.receptive_field, self.model.stride
             if reach is not None:
                 return by_tiles(forward, images, tile, overlap=reach, stride=stride)
-            with frozen(self.model, forward, half_size(images)):
+            with frozen(self.model, forward, thinned(images)):
                 return by_tiles(forward, images, tile, overlap=OVERLAP, stride=stride)
+
+    def tiles_differ(self, images: Image, given: Given) -> float | None:
+        """What tiles change where a model's output depends on the whole slice; None where nothing.
+
+        Measured on thinned slices, which fit whole where these do not: RMS of the change as a
+        share of what is removed.
+        """
+        if self.rung.tile is None or self.model.receptive_field is not None:
+            return None
+        small = images[..., ::2, ::2].copy()
+        tiles = replace(self, strength=1.0, rung=replace(self.rung, tile=self.rung.tile // 2))
+        whole = replace(tiles, rung=replace(self.rung, tile=None)).denoise(small, given)
+        change = tiles.denoise(small, given) - whole
+        removed = whole - small[:, small.shape[1] // 2]
+        return float(np.sqrt(np.mean(change**2) / (np.mean(removed**2) or 1.0)))

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from torch import Tensor, nn
-from torch.nn.functional import interpolate
 
 from medclean.networks.pooling import GlobalPool
 
@@ -53,6 +52,6 @@ def frozen(network: nn.Module, forward: Forward, images: Tensor) -> Iterator[Ten
             hook.remove()
 
 
-def half_size(images: Tensor) -> Tensor:
-    """``(N, C, H, W)`` at half the height and width, by the mean of four pixels."""
-    return interpolate(images, scale_factor=0.5, mode="area")
+def thinned(images: Tensor) -> Tensor:
+    """Every second row and column of ``(N, C, H, W)``: a quarter of the memory, the same noise."""
+    return images[..., ::2, ::2].contiguous()

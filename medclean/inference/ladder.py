@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
+_SAID = ("can't allocate memory", "ALLOC_FAILED", "out of memory")  # CPU, cuDNN and cuBLAS, MPS
 TILES = (512, 256)  # pixels; narrower ones cost more in overlap than they save
 
 
@@ -31,17 +32,17 @@ class OutOfMemory(Exception):
     """A batch did not fit; the next rung may."""
 
 
-def below(rung: Rung, *, tiled: bool) -> Iterator[Rung]:
+def below(rung: Rung, *, by_slice: bool) -> Iterator[Rung]:
     """The rungs under one: half the batch down to one slice, then tiles, then the CPU.
 
     Args:
         rung: What did not fit.
-        tiled: Whether the model can be computed by tiles.
+        by_slice: Whether the model takes batches of slices; else only another device helps.
     """
-    while rung.batch > 1:
-        rung = replace(rung, batch=rung.batch // 2)
-        yield rung
-    if tiled:
+    if by_slice:
+        while rung.batch > 1:
+            rung = replace(rung, batch=rung.batch // 2)
+            yield rung
         for tile in TILES:
             if rung.tile is None or tile < rung.tile:
                 yield replace(rung, tile=tile)
@@ -53,4 +54,4 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error of torch or numpy says that memory ran out."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
-    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    return isinstance(error, RuntimeError) and any(text in str(error) for text in _SAID)

@@ -1,6 +1,5 @@
 """What is measured once a series, before any slice is denoised: its scale and its noise."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -18,7 +17,7 @@ SHARE = 0.999  # of the voxels lie at or below what "1" means
 
 @dataclass(frozen=True)
 class Summary:
-    """What one instance adds to the figures of its series; small, so that memory does not grow.
+    """What some instances add to the figures of their series.
 
     Attributes:
         voxels: How many are no padding.
@@ -45,6 +44,12 @@ def measure(root: Path, series: Series, *, total: int, noise: bool) -> Summary:
     return summarise(pixels.real, pixels.padding, total=total, noise=noise)
 
 
+def together(one: Summary, other: Summary, *, total: int) -> Summary:
+    """Two summaries as one, no larger than that of the whole series."""
+    top = _highest(np.concatenate([one.top, other.top]), total)
+    return Summary(one.voxels + other.voxels, top, one.noise + other.noise)
+
+
 def summarise(real: Image, padding: Mask | None, *, total: int, noise: bool) -> Summary:
     """Summarise the slices of one instance.
 
@@ -55,8 +60,7 @@ def summarise(real: Image, padding: Mask | None, *, total: int, noise: bool) -> 
         noise: Whether to measure the noise, too.
     """
     voxels = real[~padding] if padding is not None else real.ravel()
-    kept = min(_kept(total), voxels.size)
-    top = np.partition(voxels, voxels.size - kept)[voxels.size - kept :] if kept else voxels[:0]
+    top = _highest(voxels, total)
     body = [None] * len(real) if padding is None else ~padding
     levels = (
         [noise_level(image, mask) for image, mask in zip(real, body, strict=True)] if noise else []
@@ -65,27 +69,25 @@ def summarise(real: Image, padding: Mask | None, *, total: int, noise: bool) -> 
 
 
 def statistics(
-    summaries: Iterable[Summary], modality: str, *, rule: Literal["robust", "max"]
+    summary: Summary, modality: str, *, rule: Literal["robust", "max"] = "robust"
 ) -> Statistics:
-    """Put the summaries of a series' instances together.
+    """What the summary of a whole series says.
 
     The scale is the exact 99.9th percentile of all voxels (numpy's linear rule), 4000 HU for CT,
     and 1 where it would be 0.
     """
-    parts = list(summaries)
-    count = sum(part.voxels for part in parts)
-    noise = [level for part in parts for level in part.noise]
-    sigma = series_noise_level(noise) if noise else None
+    sigma = series_noise_level(summary.noise) if summary.noise else None
     if modality == "CT":
         return Statistics(CT_SCALE, sigma)
-    top = (
-        np.sort(np.concatenate([part.top for part in parts])) if count else np.zeros(1, np.float32)
-    )
+    top, count = np.sort(summary.top), summary.voxels
+    if not count:
+        return Statistics(1.0, sigma)
     place = len(top) - 1 if rule == "max" else SHARE * (count - 1) - (count - len(top))
     scale = float(np.interp(place, np.arange(len(top)), top))
     return Statistics(scale or 1.0, sigma)
 
 
-def _kept(total: int) -> int:
-    """How many of the highest voxels of a series its percentile can depend on."""
-    return int((1 - SHARE) * total) + 2
+def _highest(voxels: NDArray[np.float32], total: int) -> NDArray[np.float32]:
+    """The highest of them: as many as the percentile of a series of ``total`` can depend on."""
+    kept = min(int((1 - SHARE) * total) + 2, voxels.size)
+    return np.partition(voxels, voxels.size - kept)[voxels.size - kept :] if kept else voxels[:0]

@@ -83,7 +83,7 @@ class DenoiseJob:
         int | None, Setting("Width of the tiles that a slice is cut into; whole if not given.")
     ] = None
     workers: Annotated[
-        int | None, Setting("Processes that read and write; as many as processors if not given.")
+        int | None, Setting("Processes that read and write, a processor each; chosen if not given.")
     ] = None
     shard: Annotated[
         str, Setting("Do the I-th of N parts; auto asks the SLURM array.", metavar="I/N|auto|off")

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from medclean.errors import UsageError
 from medclean.models._base import Model
-from medclean.volume import Given, Image, Level
+from medclean.volume import Given, Image, Level, level_of
 
 PATCH = 5  # pixels along each side of what is compared
 DISTANCE = 6  # pixels from a patch to the farthest one that it is compared with
@@ -32,6 +32,8 @@ class NLM(Model):
         strength: float = 0.8
 
         def __post_init__(self) -> None:
+            if self.sigma is not None:
+                level_of(self.sigma)
             if not self.strength > 0:
                 raise ValueError(f"strength is {self.strength:g}, expected more than 0")
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from medclean.archive import formats
 from medclean.archive.derivation import Written
+from medclean.archive.dicom.encode import NATIVE
 from medclean.archive.numbers import Pixels, Stored, to_stored
 from medclean.archive.runs.run import Run
 from medclean.archive.series import Frame, Series
@@ -43,7 +44,11 @@ class Output:
     ) -> None:
         self.root, self.series, self.plan, self.run, self.workers = root, series, plan, run, workers
         self.sha256 = dict(staged)
-        self.written: dict[str, Written] = {}
+        told = run.told(series.key)
+        self.written = {
+            path: Written(**{**told[path], "sha256": sha256, "notes": tuple(told[path]["notes"])})
+            for path, sha256 in staged.items()
+        }
         self._missing = Counter(f.instance for group in series.groups for f in group.frames)
         self._results: dict[int, Image] = {}
         self._writing: deque[tuple[str, Future[Written]]] = deque()
@@ -67,7 +72,7 @@ class Output:
         self._missing[frame.instance] -= 1
         if not self._missing[frame.instance]:
             stored = to_stored(self._results.pop(frame.instance), pixels)
-            self._write(frame.instance, stored)
+            self._write(frame.instance, stored, plainly=self._is_plain(pixels))
 
     def copy_beside(self) -> None:
         """Stage what is copied with the series."""
@@ -90,8 +95,19 @@ class Output:
             if task.done() and not task.exception():
                 self._note(path, task)
 
-    def _write(self, instance: int, stored: Stored) -> None:
-        """Have a file written; by this process, which would only wait, if the workers lag."""
+    def cancel(self) -> None:
+        """Drop what is not written, and see to it that nothing of it is still being written."""
+        for _, task in self._writing:
+            task.cancel()
+        wait([task for _, task in self._writing])
+
+    def _is_plain(self, pixels: Pixels) -> bool:
+        """Whether no codec encodes the result: some end the process that calls them."""
+        wanted = "explicit" if self.plan is None else self.plan.syntax
+        return wanted == "explicit" or (wanted == "keep" and pixels.syntax in NATIVE)
+
+    def _write(self, instance: int, stored: Stored, *, plainly: bool) -> None:
+        """Have a file written; by this process, if it would only wait for workers that lag."""
         path = self.series.instances[instance].path
         task: tuple[Any, ...] = (
             self.root,
@@ -103,14 +119,18 @@ class Output:
         )
         while self._writing and self._writing[0][1].done():
             self._note(*self._writing.popleft())
-        if len(self._writing) >= WAITING * self.workers.count:
+        lags = len(self._writing) >= WAITING * self.workers.count
+        if lags and plainly:
             self._take(path, formats.write(*task))
-        else:
-            self._writing.append((path, self.workers.submit(formats.write, *task)))
+            return
+        if lags:
+            self._note(*self._writing.popleft())
+        self._writing.append((path, self.workers.submit(formats.write, *task)))
 
     def _note(self, path: str, task: "Future[Written]") -> None:
         self._take(path, task.result())
 
     def _take(self, path: str, written: Written) -> None:
-        self.run.note_staged(self.series.key, path, written.sha256)
+        facts = {name: value for name, value in vars(written).items() if name != "sha256"}
+        self.run.note_staged(self.series.key, path, written.sha256, **facts)
         self.sha256[path], self.written[path] = written.sha256, written

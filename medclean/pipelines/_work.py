@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from medclean.inference.batches import Cut, cut, read_ahead
 from medclean.inference.denoiser import Denoiser
 from medclean.inference.engine import Engine
 from medclean.inference.ladder import OutOfMemory, Rung, below
-from medclean.inference.statistics import Statistics, measure, statistics
+from medclean.inference.statistics import Statistics, measure, statistics, together
 from medclean.jobs._setting import values
 from medclean.jobs.denoise import DenoiseJob
 from medclean.log import Bar
@@ -76,14 +77,17 @@ class Work:
         flaws = self.flaws(series) if self.job.allow_gaps else {}
         if len(flaws) == len(series.instances):
             raise DataError("none of its files can be read")
-        tiled = self.denoiser.model(series.modality).scope == "slice"
-        rungs = [self.rung, *below(self.rung, tiled=tiled)]
-        for number in range(self.run.rung(series.key), len(rungs)):
+        by_slice = self.denoiser.model(series.modality).scope == "slice"
+        rungs = [self.rung, *below(self.rung, by_slice=by_slice)]
+        known = self.run.rung(series.key)  # of an earlier start, perhaps with another --device
+        first = next((n for n, rung in enumerate(rungs) if asdict(rung) == known), 0)
+        for rung, lower in zip_longest(rungs[first:], rungs[first + 1 :]):
             try:
-                return self._attempt(series, rungs[number], flaws)
-            except OutOfMemory as error:
-                self.run.event("out of memory", series=series.key, rung=str(error))
-                self.run.note_rung(series.key, min(number + 1, len(rungs) - 1))
+                return self._attempt(series, rung, flaws)
+            except (OutOfMemory, MemoryError):
+                self.run.event("out of memory", series=series.key, rung=str(rung))
+                if lower:
+                    self.run.note_rung(series.key, asdict(lower))
         raise MissingError("memory is too small for one slice of it; use a machine with more")
 
     def flaws(self, series: Series) -> dict[int, str]:
@@ -104,16 +108,20 @@ class Work:
         todo = [c for c in cuts if not all(output.has(f.instance) for f in c.own)]
         self.bar.advance(sum(len(c.own) for c in cuts) - sum(len(c.own) for c in todo))
         read = partial(self._read, series)
-        for this, pixels in read_ahead(todo, read, ahead=AHEAD):
-            if self.stop.asked:
-                output.abandon(PATIENCE)
-                self.stop.check()
-            denoised = self._denoise(series, this, pixels, engine, figures)
-            for frame, image in zip(this.own, denoised, strict=True):
-                output.put(frame, image, pixels[frame.instance])
-            self.bar.advance(len(this.own))
-        output.copy_beside()
-        output.drain()
+        try:
+            for this, pixels in read_ahead(todo, read, ahead=AHEAD):
+                if self.stop.asked:
+                    output.abandon(PATIENCE)
+                    self.stop.check()
+                denoised = self._denoise(series, this, pixels, engine, figures)
+                for frame, image in zip(this.own, denoised, strict=True):
+                    output.put(frame, image, pixels[frame.instance])
+                self.bar.advance(len(this.own))
+            output.copy_beside()
+            output.drain()
+        except Exception:
+            output.cancel()
+            raise
         named = {whole.instances[place].path: flaw for place, flaw in flaws.items()}
         self._commit(series, output, figures, named)
 
@@ -131,13 +139,15 @@ class Work:
         if not (model.wants_sigma or (model.wants_scale and series.modality != "CT")):
             return Statistics(CT_SCALE if series.modality == "CT" else 1.0, None)
         voxels = sum(len(g.frames) * g.shape[0] * g.shape[1] for g in series.groups)
+        voxels = 0 if series.modality == "CT" else voxels  # whose scale is no percentile
         look = partial(measure, self.root, total=voxels, noise=model.wants_sigma)
         places = range(len(series.instances))
-        summaries = []
+        summary = None
         for _, task in self.workers.map(look, (series.alone(place) for place in places)):
             self.stop.check()
-            summaries.append(task.result())
-        return statistics(summaries, series.modality, rule=self.job.scale)
+            new = task.result()
+            summary = together(summary, new, total=voxels) if summary else new
+        return statistics(summary or new, series.modality, rule=self.job.scale)
 
     def _output(self, series: Series, engine: Engine, left_out: Sequence[Instance]) -> Output:
         machine = machine_class(
@@ -147,19 +157,20 @@ class Work:
             tile=engine.rung.tile,
         )
         derivation = self._derivation(series, machine)
+        names = sorted(instance.uid or instance.path for instance in left_out)
         plan = formats.plan(
             series,
             derivation,
             context=engine.model.context if engine.model.scope == "slice" else None,
             syntax=self.job.syntax,
-            left_out=[instance.uid or instance.path for instance in left_out],
+            left_out=names,
         )
-        staged = self.run.begin(series.key, machine=machine)
+        staged = self.run.begin(series.key, machine=machine | {"left out": names})
         return Output(self.root, series, plan, run=self.run, workers=self.workers, staged=staged)
 
     def _derivation(self, series: Series, machine: Mapping[str, Any]) -> Derivation:
         name, network = self.denoiser.name, not self.denoiser.plain
-        settings = values(self.job, "result") | self.denoiser.settings(series.modality)
+        settings = values(self.job, "result") | self.denoiser.settings()
         return Derivation(
             command="denoise",
             model=name,
@@ -197,11 +208,17 @@ class Work:
             series.modality,
             sigma=figures.sigma,
             rng=np.random.default_rng((self.job.seed, int(series.key, 16), this.group, this.start)),
+            progress=self._progress,
         )
         if engine.model.scope == "series":
             return engine.denoise(np.stack([_masked(pixels, frame) for frame in this.own]), given)
         windows = [[_masked(pixels, frame) for frame in window] for window in this.windows]
         return engine.denoise(np.array(windows), given)
+
+    def _progress(self, share: float) -> None:
+        """What a model of whole series calls now and then: it may take an hour for one."""
+        self.stop.check()
+        self.bar.note(f"{self.denoiser.name} on {self.rung.device}, {share:.0%} of a series")
 
     def _commit(
         self, series: Series, output: Output, figures: Statistics, flaws: Mapping[str, str]

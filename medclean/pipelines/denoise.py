@@ -54,7 +54,7 @@ def denoise(job: DenoiseJob, log: Log) -> Tally:
         "result": values(job, "result") | denoiser.settings() | {"precision": precision},
         "form": values(job, "form"),
     }
-    facts = _facts(job, where)
+    facts = _facts(job, where) | {"model": denoiser.name}
     with (
         stop_on_signals() as stop,
         Workers(share.workers, seconds=SECONDS) as workers,
@@ -71,6 +71,9 @@ def denoise(job: DenoiseJob, log: Log) -> Tally:
             log.warn(warning)
         found = find(inputs, workers, log, include=job.include, modality=job.modality)
         todo = _take_stock(found, run, denoiser)
+        for modality, sha256 in sorted(denoiser.weights(todo).items()):
+            run.pin(f"weights for {modality}", sha256)
+            log.say(f"{denoiser.name} for {modality}: weights {sha256[:12]}")
         frames = sum(len(group.frames) for series in todo for group in series.groups)
         rung = Rung(str(where), job.batch or BATCH[where.type], job.tile)
         with (
@@ -79,11 +82,13 @@ def denoise(job: DenoiseJob, log: Log) -> Tally:
         ):
             slices.note(f"{denoiser.name} on {where}")
             work = Work(job, inputs.root, denoiser, rung, precision, run, workers, stop, slices)
-            bugs = []
+            bugs: list[Exception] = []
             for series in todo:
                 stop.check()
-                bugs += _one(series, work, log)
+                done = _one(series, work, log, bugs)
                 whole.advance()
+                if not done and job.fail_fast:
+                    break
         if bugs:
             raise bugs[0]
         return run.finish()
@@ -112,12 +117,12 @@ def _take_stock(found: Scan, run: Run, denoiser: Denoiser) -> list[Series]:
     return todo
 
 
-def _one(series: Series, work: Work, log: Log) -> list[Exception]:
-    """One series, whose failure is its own; returns what only a bug can explain."""
+def _one(series: Series, work: Work, log: Log, bugs: list[Exception]) -> bool:
+    """One series, whose failure is its own; what only a bug can explain is put aside."""
     run = work.run
     if run.done(series.key):
         work.bar.advance(sum(len(group.frames) for group in series.groups))
-        return []
+        return True
     name = f"{series.modality or 'series'} {run.label(series.key)}"
     try:
         work.do(series)
@@ -128,13 +133,13 @@ def _one(series: Series, work: Work, log: Log) -> list[Exception]:
         paths = {series.instances[place].path: flaw for place, flaw in flaws.items()}
         run.fail(series.key, str(error), status=error.status, inputs=paths)
         log.warn(f"{name} failed: {error}")
-        if work.job.fail_fast:
-            raise
     except Exception as error:  # the other series have not deserved it
         run.fail(series.key, f"a bug: {type(error).__name__}", status=Exit.BUG)
         log.warn(f"{name} failed: a bug, which is shown when the others are through")
-        return [error]
-    return []
+        bugs.append(error)
+    else:
+        return True
+    return False
 
 
 def _default_out(job: DenoiseJob) -> Path:
@@ -163,5 +168,5 @@ def _facts(job: DenoiseJob, where: torch.device) -> dict[str, Any]:
         "python": platform.python_version(),
         "torch": torch.__version__,
     }
-    asked = {k: v for k, v in values(job).items() if k not in ("studies", "out")}
-    return {"job": asked, "versions": versions, "device": str(where), "model": job.model}
+    asked = {k: v for k, v in values(job).items() if k not in ("studies", "out", "model")}
+    return {"job": asked, "versions": versions, "device": str(where)}

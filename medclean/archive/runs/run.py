@@ -130,9 +130,21 @@ class Run:
             make_folder(staged.parent)
         return staged
 
-    def note_staged(self, key: str, path: str, sha256: str) -> None:
-        """An output lies whole in the staging folder, and its content is on the disk."""
-        self._record.note({"kind": "staged", "series": key, "path": path, "sha256": sha256})
+    def note_staged(self, key: str, path: str, sha256: str, **facts: Any) -> None:
+        """An output lies whole in the staging folder, and its content is on the disk.
+
+        Args:
+            key: Of the series.
+            path: Of the output.
+            sha256: Of its content.
+            facts: What a later start should know of it; see ``told``.
+        """
+        line = {"kind": "staged", "series": key, "path": path, "sha256": sha256, "facts": facts}
+        self._record.note(line)
+
+    def told(self, key: str) -> Mapping[str, Mapping[str, Any]]:
+        """What was said, by path, of the outputs that were staged."""
+        return self._record.series(key).told
 
     def refuse_foreign(self, key: str, paths: Iterable[str]) -> None:
         """Nothing, as long as a series may have these outputs: worth asking before the work.
@@ -202,12 +214,12 @@ class Run:
         if known != ("skipped", reason, otherwise):
             self._record.end(key, "skipped", reason, otherwise, {})
 
-    def rung(self, key: str) -> int:
-        """The step of the out-of-memory ladder where a series begins; 0 is the first."""
+    def rung(self, key: str) -> Any:
+        """The step of the out-of-memory ladder where a series begins; None is the first."""
         return self._record.series(key).rung
 
-    def note_rung(self, key: str, rung: int) -> None:
-        """A series begins on this step, now and at later starts; what is staged is dropped."""
+    def note_rung(self, key: str, rung: Any) -> None:
+        """Begin a series anew on a lower step, fit for JSON, now and at every later start."""
         self._record.note({"kind": "rung", "series": key, "rung": rung})
         remove_staged(self.out, key)
 

@@ -25,6 +25,7 @@ class SeriesState:
         machine: What it is computed on.
         rung: Step of the out-of-memory ladder where it begins.
         staged: SHA-256 by path of the outputs that lie whole in the staging folder.
+        told: What was said of each of them, by path.
         commit: The last commit line, until all its files have their names.
         files: SHA-256 by path of the outputs that have their names.
         record: What was said of the result.
@@ -38,8 +39,9 @@ class SeriesState:
     exit: Exit = Exit.DONE
     work: str = ""
     machine: Any = None
-    rung: int = 0
+    rung: Any = None
     staged: dict[str, str] = field(default_factory=dict)
+    told: dict[str, dict[str, Any]] = field(default_factory=dict)
     commit: Line | None = None
     files: dict[str, str] = field(default_factory=dict)
     record: dict[str, Any] = field(default_factory=dict)
@@ -113,6 +115,7 @@ class State:
                 series.work, series.machine, series.status = work, line["machine"], "pending"
             case "staged":
                 series.staged[line["path"]] = line["sha256"]
+                series.told[line["path"]] = line["facts"]
             case "rung":
                 series.rung, series.staged = line["rung"], {}
             case "forgotten":

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from medclean.volume import Given, Image, Level
+from medclean.volume import Given, Image, Level, level_of
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,9 @@ class Gaussian:
 
     sigma: Level = 0.05
     clip: bool = False
+
+    def __post_init__(self) -> None:
+        level_of(self.sigma)
 
     def __call__(self, image: Image, rng: np.random.Generator, given: Given) -> Image:
         """Add noise to a slice ``(H, W)`` in real-world units."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from medclean.volume import Given, Image, Level
+from medclean.volume import Given, Image, Level, level_of
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,9 @@ class Rician:
 
     sigma: Level = 0.05
     clip: bool = False
+
+    def __post_init__(self) -> None:
+        level_of(self.sigma)
 
     def __call__(self, image: Image, rng: np.random.Generator, given: Given) -> Image:
         """Add noise to a magnitude slice ``(H, W)`` in real-world units."""
