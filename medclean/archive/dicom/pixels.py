@@ -29,8 +29,8 @@ from medclean.errors import DataError
 Integers = NDArray[np.integer]
 
 _LITTLE_ENDIAN = (ImplicitVRLittleEndian, ExplicitVRLittleEndian, DeflatedExplicitVRLittleEndian)
-# The fastest decoder of what is lossless; the order of pydicom is another. Of what is lossy, two
-# decoders may differ by a unit, and pydicom's choice stands.
+# The fastest decoder where all decode alike; the order of pydicom is another. Of JPEG and of
+# irreversible JPEG 2000 two decoders may differ by a unit, and pydicom's choice stands.
 _FASTEST = {
     RLELossless: "pylibjpeg",
     JPEGLSLossless: "pyjpegls",
