@@ -400,8 +400,7 @@ def test_however_a_run_ends_the_manifest_tells(study, out, error, status):
 
 def test_a_manifest_names_what_scripts_rely_on(study, out):
     facts = {"job": {"model": "turned"}, "versions": {"medclean": "1"}, "device": "cpu"}
-    with opened(out, facts=facts) as run:
-        run.note(model={"name": "turned"})
+    with opened(out, facts=facts | {"model": {"name": "turned"}}) as run:
         run.input("notes.txt", "skipped", "not DICOM")
         run.expect("series-0", ["series-0/0.dcm", "series-0/1.dcm"], modality="CT")
         run.begin("series-0")

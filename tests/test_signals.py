@@ -12,6 +12,15 @@ from medclean.errors import Exit, Stopped
 from medclean.signals import STOPPING, stop_on_signals
 
 
+@pytest.fixture(autouse=True)
+def default_handlers():
+    """As in a shell, also where the tests run under nohup, which ignores some."""
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in STOPPING}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 @pytest.mark.parametrize("number", STOPPING)
 def test_a_signal_sets_the_flag_and_the_run_stops_at_the_next_check(number):
     with stop_on_signals() as stop:

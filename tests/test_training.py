@@ -228,7 +228,7 @@ def test_init_begins_with_the_weights_of_a_checkpoint(unbroken, dataset, tmp_pat
     ("settings", "message"),
     [
         ({"model": "identity"}, "nothing to train; networks are"),
-        ({"noise": "gaussian:sigma=0..x"}, "level '0..x': expected"),
+        ({"noise": "gaussian:sigma=0..x"}, "level '0..x', expected"),
         ({"noise": "gaussian:sigma=0..20HU"}, "a number in au"),
         ({"noise": "gaussian:sigmas=0.1"}, "did you mean 'sigma'"),
         ({"noise": "poison"}, "no noise 'poison'"),

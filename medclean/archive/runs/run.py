@@ -131,14 +131,7 @@ class Run:
         return staged
 
     def note_staged(self, key: str, path: str, sha256: str, **facts: Any) -> None:
-        """An output lies whole in the staging folder, and its content is on the disk.
-
-        Args:
-            key: Of the series.
-            path: Of the output.
-            sha256: Of its content.
-            facts: What a later start should know of it; see ``told``.
-        """
+        """An output lies whole in the staging folder; ``told`` gives the facts to a later start."""
         line = {"kind": "staged", "series": key, "path": path, "sha256": sha256, "facts": facts}
         self._record.note(line)
 
@@ -240,10 +233,6 @@ class Run:
     def event(self, event: str, **facts: Any) -> None:
         """Something worth remembering, for people who read the journal."""
         self._record.note({"kind": "event", "event": event, "at": now(), **facts})
-
-    def note(self, **facts: Any) -> None:
-        """What the manifest tells of the run besides, where it is known only now."""
-        self._record.note({"kind": "facts", "facts": facts})
 
     def pin(self, name: str, value: Any) -> None:
         """A result or form setting that is known only now, such as the weights for a modality.

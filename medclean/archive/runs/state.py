@@ -93,8 +93,6 @@ class State:
                 self.run = line
             case {"kind": "pin", "name": name, "value": value}:
                 self.pinned[name] = value
-            case {"kind": "facts", "facts": facts}:
-                self.run.setdefault("facts", {}).update(facts)
             case {"kind": "input", "path": path}:
                 self.inputs[path] = {name: line[name] for name in line if name != "kind"}
             case {"kind": kind, "series": key} if kind != "event":
