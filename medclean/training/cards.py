@@ -82,7 +82,7 @@ def bf16_difference(model: Model, held: Validation, device: torch.device) -> dic
 
 
 def _settings(job: TrainJob) -> dict[str, Any]:
-    kept = values(job, "result")
+    kept = values(job, "result") | {"init": job.init and Path(job.init).name}
     return {key: value for key, value in kept.items() if key not in ("model", "noise", "patient")}
 
 
