@@ -97,8 +97,8 @@ def find(where: str, modality: str | None = None) -> Path:
     """The file that a user means: a checkpoint, a training run's folder, or a model's name.
 
     Raises:
-        UsageError: Nothing is there, or it is a pickle.
-        MissingError: No weights are shipped for a name, or a run has none yet.
+        UsageError: It is a pickle.
+        MissingError: Nothing is there, no weights are shipped for a name, or a run has none yet.
     """
     path = Path(where)
     if where in MODELS and not path.exists():
@@ -116,7 +116,7 @@ def find(where: str, modality: str | None = None) -> Path:
             )
         return found
     if not path.is_file():
-        raise UsageError(f"no checkpoint {where}; expected a .safetensors file or a run's folder")
+        raise MissingError(f"no checkpoint {where}; expected a .safetensors file or a run's folder")
     if path.suffix in PICKLES or _pickled(path):
         raise UsageError(
             f"{path.name} is a pickle, which can run code and is never loaded; convert it with "

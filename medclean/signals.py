@@ -11,15 +11,19 @@ from medclean.errors import Exit, Stopped
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGXCPU)
 
+AGAIN = "run the same command again"
+
 
 class Stop:
     """Whether the run was asked to stop.
 
     Attributes:
         signal: The first signal that asked, or None.
+        again: What the user does to go on.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, again: str = AGAIN) -> None:
+        self.again = again
         self.signal: signal.Signals | None = None
         self._interrupts = 0
         self._process = os.getpid()
@@ -44,7 +48,7 @@ class Stop:
         """
         if self.signal is not None:
             name = "Ctrl-C" if self.signal == signal.SIGINT else self.signal.name
-            text = f"stopped by {name}; run the same command again to go on"
+            text = f"stopped by {name}; {self.again} to go on"
             raise Stopped(text, self.status)
 
     def on_signal(self, number: int, _: FrameType | None) -> None:
@@ -59,13 +63,13 @@ class Stop:
 
 
 @contextmanager
-def stop_on_signals() -> Iterator[Stop]:
+def stop_on_signals(again: str = AGAIN) -> Iterator[Stop]:
     """Let signals set a flag instead of ending the process, as long as the block runs.
 
     A signal that is ignored when the block begins stays ignored, as under ``nohup`` or in the
     background of a script. Outside the main thread signals are left as they are.
     """
-    stop = Stop()
+    stop = Stop(again)
     before = {}
     try:
         if threading.current_thread() is threading.main_thread():

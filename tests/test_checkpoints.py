@@ -109,7 +109,7 @@ def test_safetensors_whose_header_length_looks_like_a_pickle_are_read(tmp_path):
 def test_a_name_without_shipped_weights_says_how_to_make_some():
     with pytest.raises(MissingError, match="medclean train --model rrg"):
         checkpoints.load("rrg", "CT")
-    with pytest.raises(UsageError, match="no checkpoint"):
+    with pytest.raises(MissingError, match="no checkpoint"):
         checkpoints.load("nowhere/best.safetensors")
 
 

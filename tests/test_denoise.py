@@ -131,6 +131,15 @@ def test_a_bad_file_fails_its_series_and_no_other(study, tmp_path):
     assert "ct/0002.dcm" in reasons["ct/0001.dcm"]
 
 
+@pytest.mark.parametrize("length", [400, 700, 900, 1200])
+def test_a_file_cut_off_in_its_header_is_a_failure_and_no_gap(study, tmp_path, length, capsys):
+    bad = study / "ct" / "0002.dcm"
+    bad.write_bytes(bad.read_bytes()[:length])
+    done = denoise(DenoiseJob((study,), "identity", out=tmp_path / "out"), Log())
+    assert (done.exit, done.failed) == (Exit.PARTIAL, 1)
+    assert "ct/0002.dcm" in capsys.readouterr().err
+
+
 def test_gaps_can_be_allowed_and_show(study, tmp_path):
     whole, gaps = tmp_path / "whole", tmp_path / "gaps"
     run(study, whole)

@@ -101,7 +101,7 @@ def test_an_empty_series_has_scale_one():
     for padding in (None, everywhere):
         summary = summarise(nothing, padding, total=64, noise=True)
         assert statistics(summary, "MR").scale == 1
-        assert statistics(summary, "MR").sigma is None
+        assert statistics(summary, "MR").sigma == 0
 
 
 def test_cuts_are_by_position_and_never_mix_groups():

@@ -134,7 +134,7 @@ def test_a_stopped_run_goes_on_to_the_same_weights(unbroken, dataset, tmp_path, 
     for moment in (2, 6, 20, 30):  # as slices are cached, after a step, in a validation, at the end
         stop = nullcontext(StopAt(moment))
         with monkeypatch.context() as patch:
-            patch.setattr("medclean.pipelines.train.stop_on_signals", lambda stop=stop: stop)
+            patch.setattr("medclean.pipelines.train.stop_on_signals", lambda _, stop=stop: stop)
             with pytest.raises(Stopped, match="stopped by SIGTERM") as stopped:
                 train(job(dataset, out), QUIET)
         assert stopped.value.status == Exit.STOPPED

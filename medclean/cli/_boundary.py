@@ -1,6 +1,7 @@
 """What the user reads when something fails, and the exit status that a script gets."""
 
 import errno
+import os
 import signal
 import sys
 import traceback
@@ -9,7 +10,7 @@ from types import FrameType
 
 from typer.exceptions import TyperException
 
-from medclean.errors import Exit, MedcleanError, Stopped
+from medclean.errors import Exit, MedcleanError
 from medclean.log import printable
 from medclean.signals import STOPPING
 
@@ -24,7 +25,7 @@ may: it is left out, unless MEDCLEAN_DEBUG=1 is set."""
 def heed_signals() -> None:
     """See to it that SIGTERM and its like are explained, too, while nothing else handles them."""
     for number in STOPPING:
-        if signal.getsignal(number) is signal.SIG_DFL:
+        if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
             signal.signal(number, _stop)
 
 
@@ -61,7 +62,12 @@ def explain(error: BaseException, *, debug: bool = False) -> Exit:
 
 
 def _stop(number: int, _: FrameType | None) -> None:
-    raise Stopped(f"stopped by {signal.Signals(number).name}; {_AGAIN}", Exit.STOPPED)
+    """Leave at once: raised in the middle of an import, an error could come out as another one."""
+    interrupted = number == signal.SIGINT
+    name = "Ctrl-C" if interrupted else signal.Signals(number).name
+    status = _say(f"stopped by {name}; {_AGAIN}", Exit.INTERRUPTED if interrupted else Exit.STOPPED)
+    sys.stderr.flush()
+    os._exit(status)
 
 
 def _say(text: str, status: Exit) -> Exit:

@@ -158,6 +158,8 @@ def _parts(given: Sequence[str], kind: _Type) -> list[str]:
 
 
 def _convert(name: str, text: str, kind: _Type) -> Any:
+    if not text:  # as an unset variable of a script leaves it; a path would mean the current folder
+        raise UsageError(f"{name} is empty; expected a value")
     if kind.choices and text not in kind.choices:
         raise unknown(name, text, kind.choices)
     try:

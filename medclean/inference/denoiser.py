@@ -1,7 +1,7 @@
 """What ``--model`` names: a filter, or a network with weights for some modalities."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +97,12 @@ class Denoiser:
     def normaliser(self, modality: str) -> Any:
         """What brings images to a network's range; None for a model of real units."""
         return None if self.plain else NORMALISERS.make(self.loaded(modality).card.normaliser)
+
+    def options_changed(self) -> dict[str, Any]:
+        """The options of a filter that differ from their defaults."""
+        made = self.plain.options if self.plain else None
+        stated = fields(made) if made else ()
+        return {f.name: getattr(made, f.name) for f in stated if getattr(made, f.name) != f.default}
 
     def weights(self, todo: Iterable[Series]) -> dict[str, str]:
         """SHA-256 of the weights that these series need, by their modality; none for a filter."""

@@ -32,10 +32,10 @@ class Summary:
 
 @dataclass(frozen=True)
 class Statistics:
-    """Scale and noise level of a series, in its unit; None where nobody asked."""
+    """Scale and noise level of a series, in its unit; None where nobody asked for the noise."""
 
     scale: float
-    sigma: float | None
+    sigma: float | None = None
 
 
 def measure(root: Path, series: Series, *, total: int, noise: bool) -> Summary:
@@ -76,7 +76,7 @@ def statistics(
     The scale is the exact 99.9th percentile of all voxels (numpy's linear rule), 4000 HU for CT,
     and 1 where it would be 0.
     """
-    sigma = series_noise_level(summary.noise) if summary.noise else None
+    sigma = series_noise_level(summary.noise)
     if modality == "CT":
         return Statistics(CT_SCALE, sigma)
     top, count = np.sort(summary.top), summary.voxels

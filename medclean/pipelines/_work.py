@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from itertools import zip_longest
 from pathlib import Path
@@ -137,7 +137,7 @@ class Work:
     def _measure(self, series: Series, model: Model) -> Statistics:
         """One pass over the series, where the model needs to know more than single slices."""
         if not (model.wants_sigma or (model.wants_scale and series.modality != "CT")):
-            return Statistics(CT_SCALE if series.modality == "CT" else 1.0, None)
+            return Statistics(CT_SCALE if series.modality == "CT" else 1.0)
         voxels = sum(len(g.frames) * g.shape[0] * g.shape[1] for g in series.groups)
         voxels = 0 if series.modality == "CT" else voxels  # whose scale is no percentile
         look = partial(measure, self.root, total=voxels, noise=model.wants_sigma)
@@ -147,7 +147,8 @@ class Work:
             self.stop.check()
             new = task.result()
             summary = together(summary, new, total=voxels) if summary else new
-        return statistics(summary or new, series.modality, rule=self.job.scale)
+        found = statistics(summary or new, series.modality, rule=self.job.scale)
+        return found if model.wants_sigma else replace(found, sigma=None)
 
     def _output(self, series: Series, engine: Engine, left_out: Sequence[Instance]) -> Output:
         machine = machine_class(

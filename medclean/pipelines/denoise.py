@@ -2,6 +2,8 @@
 
 import os
 import platform
+from collections import Counter
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,6 @@ from medclean.inference.ladder import Rung
 from medclean.jobs._setting import changed, values
 from medclean.jobs.denoise import DenoiseJob
 from medclean.log import Log
-from medclean.options import parse
 from medclean.pipelines._inputs import Inputs, find
 from medclean.pipelines._work import Work
 from medclean.signals import stop_on_signals
@@ -42,11 +43,13 @@ def denoise(job: DenoiseJob, log: Log) -> Tally:
     """
     inputs = Inputs.of(job.studies)
     denoiser = Denoiser.of(job.model, force=job.force)
-    out = job.out or _default_out(job)
+    out = job.out or _default_out(job, denoiser)
     refuse_overlap(out, job.studies)
     shard = Shard.parse(job.shard, os.environ)
     if line := unsharded(shard, os.environ):
         log.say(line)
+    if job.shard == "auto" and not shard:
+        log.say("--shard auto: no SLURM array here, so that this does the whole job")
     where = device.choose(job.device)
     share = device.share_threads(job.workers, device=where.type)
     precision = {m: _precision(job, where, denoiser, m) for m in denoiser.modalities}
@@ -70,7 +73,7 @@ def denoise(job: DenoiseJob, log: Log) -> Tally:
         for warning in run.warnings:
             log.warn(warning)
         found = find(inputs, workers, log, include=job.include, modality=job.modality)
-        todo = _take_stock(found, run, denoiser)
+        todo = _take_stock(found, run, denoiser, log)
         for modality, sha256 in sorted(denoiser.weights(todo).items()):
             run.pin(f"weights for {modality}", sha256)
             log.say(f"{denoiser.name} for {modality}: weights {sha256[:12]}")
@@ -94,14 +97,23 @@ def denoise(job: DenoiseJob, log: Log) -> Tally:
         return run.finish()
 
 
-def _take_stock(found: Scan, run: Run, denoiser: Denoiser) -> list[Series]:
-    """Put every input on record; returns the series that are this run's to do."""
+def _take_stock(found: Scan, run: Run, denoiser: Denoiser, log: Log) -> list[Series]:
+    """Put every input on record, and say what is left out; returns what is this run's to do."""
     refusals = {series.key: denoiser.refusal(series) for series in found.series}
     failed = [left.path for left in found.left_out if left.status == "failed"]
     run.divide([key for key, refusal in refusals.items() if not refusal] + failed)
     for left in found.left_out:
         if run.owns(left.path):
             run.input(left.path, left.status, left.reason)
+    for path, _, reason in (left for left in map(astuple, found.left_out) if left[1] == "failed"):
+        log.warn(f"{path} failed: it {reason}")
+    skipped = Counter(left.reason for left in found.left_out if left.status == "skipped")
+    for reason, files in skipped.most_common():
+        log.say(f"{files} file{'s'[: files != 1]} skipped: {reason}")
+    for reason, count in Counter(filter(None, refusals.values())).items():
+        log.warn(f"{count} series skipped: {reason}")
+    if not found.series:
+        log.warn("no eligible image: expected MR, CT or PET images; --include lets others in")
     todo = []
     for series in found.series:
         refusal = refusals[series.key]
@@ -131,8 +143,12 @@ def _one(series: Series, work: Work, log: Log, bugs: list[Exception]) -> bool:
     except MedcleanError as error:
         flaws = work.flaws(series) if isinstance(error, DataError) else {}
         paths = {series.instances[place].path: flaw for place, flaw in flaws.items()}
-        run.fail(series.key, str(error), status=error.status, inputs=paths)
+        usage = error.status == Exit.USAGE  # of this series only: the request as such was accepted
+        status = Exit.BAD_DATA if usage else error.status
+        run.fail(series.key, str(error), status=status, inputs=paths)
         log.warn(f"{name} failed: {error}")
+        for path, flaw in paths.items():
+            log.warn(f"  {path} {flaw}")
     except Exception as error:  # the other series have not deserved it
         run.fail(series.key, f"a bug: {type(error).__name__}", status=Exit.BUG)
         log.warn(f"{name} failed: a bug, which is shown when the others are through")
@@ -142,7 +158,7 @@ def _one(series: Series, work: Work, log: Log, bugs: list[Exception]) -> bool:
     return False
 
 
-def _default_out(job: DenoiseJob) -> Path:
+def _default_out(job: DenoiseJob, denoiser: Denoiser) -> Path:
     """The sibling folder of the only STUDY.
 
     Raises:
@@ -150,7 +166,7 @@ def _default_out(job: DenoiseJob) -> Path:
     """
     if len(job.studies) > 1:
         raise UsageError("several STUDY folders: say with -o where to write")
-    other = changed(job, "result") | {"model": parse(job.model)[1]}
+    other = changed(job, "result") | {"model": denoiser.options_changed()}
     return default_out(job.studies[0], job.model, {k: v for k, v in other.items() if v})
 
 

@@ -23,6 +23,8 @@ from medclean.training.samples import Samples, batches
 from medclean.training.slices import cached
 from medclean.training.validation import Validation
 
+AGAIN = "add --resume to the same command"
+
 
 def train(job: TrainJob, log: Log) -> Path:
     """Train a network on a folder of clean images; returns the best checkpoint.
@@ -46,7 +48,7 @@ def train(job: TrainJob, log: Log) -> Path:
     noise.try_on(data.modality)
     parts, model = split(data, job.shares, job.seed), begin.network(job, data.modality)
     state.claim(job.out, values(job, "result", "form"), resume=job.resume)
-    with hold(job.out / "state", None, "train", os.environ), stop_on_signals() as stop:
+    with hold(job.out / "state", None, "train", os.environ), stop_on_signals(AGAIN) as stop:
         write_whole(job.out / "job.toml", toml(values(job)).encode())
         samples = {
             name: Samples(

@@ -77,6 +77,8 @@ def kind_of(header: Header, include: Collection[str] = ()) -> tuple[str, str]:
         header: Of the object.
         include: Kinds that are let in; ``"all"`` for every one that can be.
     """
+    if modality_of(header) and has_no_pixels(header):
+        return "", ""  # cut off: to be read, it fails its series
     kinds = list(_kinds(header))
     for kind in kinds:
         if not kind.word:
@@ -99,7 +101,10 @@ def unit_of(header: Header) -> str:
 
 
 def has_no_pixels(header: Header) -> bool:
-    """Reports, presentation states, spectra; such an object is no gap in its series."""
+    """Reports, presentation states, spectra; such an object is no gap in its series.
+
+    A CT, MR or PET image must have pixels: without, it is damaged, and no such object.
+    """
     return not header.pixels
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO, Literal, NamedTuple
 
 from pydicom.dataelem import RawDataElement
-from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.filereader import read_dataset, read_partial, read_preamble
 from pydicom.uid import DeflatedExplicitVRLittleEndian, MediaStorageDirectoryStorage
 
@@ -170,6 +170,8 @@ def _begun(file: BinaryIO, limit: int) -> tuple[FileDataset, BytesIO | None]:
     """File meta alone, and the inflated data set if it is a deflated one."""
     preamble = read_preamble(file, force=True)
     meta = FileMetaDataset(read_dataset(file, False, True, stop_when=_is_behind_meta))
+    if _is_cut(meta):
+        raise DataError("is cut off in its file meta information")
     if meta.get("MediaStorageSOPClassUID") == MediaStorageDirectoryStorage:
         raise NotAnImage("a DICOMDIR; the files that it names are found without it")
     head = FileDataset("", {}, preamble, meta, False, True)
@@ -186,7 +188,7 @@ def _is_behind_meta(tag: int, _vr: str | None, _length: int) -> bool:
     return tag >> 16 != 2
 
 
-def _is_cut(data: FileDataset) -> bool:
+def _is_cut(data: Dataset) -> bool:
     """Whether the file ends within the last value; pydicom takes what there is."""
     last = max(data.keys(), default=None)
     element = None if last is None else data.get_item(last, keep_deferred=True)
