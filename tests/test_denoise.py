@@ -12,7 +12,7 @@ from hashlib import sha256
 import nibabel
 import numpy as np
 import pytest
-from pydicom import dcmread
+from pydicom import Dataset, dcmread
 from pydicom.uid import JPEG2000Lossless, RLELossless
 
 import dicoms
@@ -81,6 +81,21 @@ def test_every_input_is_accounted_for_once(study, tmp_path):
         line["path"]: line["reason"] for line in record["inputs"] if line["status"] != "done"
     } == {"notes.txt": "not DICOM"}
     assert record["tally"]["exit"] == 0
+
+
+def test_localizers_that_images_refer_to_are_located(tmp_path):
+    folder = tmp_path / "study"
+    scout = dicoms.image(series=9, ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
+    dicoms.save(scout, folder / "scout.dcm")
+    image, reference = dicoms.image(series=1), Dataset()
+    reference.ReferencedSOPClassUID = scout.SOPClassUID
+    reference.ReferencedSOPInstanceUID = scout.SOPInstanceUID
+    image.ReferencedImageSequence = [reference]
+    dicoms.save(image, folder / "image.dcm")
+    assert run(folder, tmp_path / "out").done == 1
+    derived = dcmread(tmp_path / "out" / "image.dcm")
+    found = {item.SeriesInstanceUID for item in derived.ReferencedSeriesSequence}
+    assert found == {scout.SeriesInstanceUID, image.SeriesInstanceUID}
 
 
 def test_filters_work_in_real_units_and_strength_blends(study, tmp_path):

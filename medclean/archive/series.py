@@ -1,7 +1,7 @@
 """What a scan finds, the same for every format. All of it can be pickled."""
 
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Literal, TypeAlias
 
@@ -136,10 +136,18 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Scan:
-    """Every path of a scan once: in a series, or left out."""
+    """Every path of a scan once: in a series, or left out.
+
+    Attributes:
+        series: Of the images that can be denoised.
+        left_out: All else.
+        located: Study and Series Instance UID of localizers, by SOP Instance UID: images refer to
+            them.
+    """
 
     series: tuple[Series, ...]
     left_out: tuple[LeftOut, ...]
+    located: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
 
 def key_of(parts: Iterable[str]) -> str:

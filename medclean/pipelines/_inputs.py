@@ -76,7 +76,7 @@ def find(
         dicom = scan_dicom(inputs.root, others, workers, include=include, progress=bar.advance)
     images = scan_nifti(inputs.root, nifti, modality=modality, include=include)
     series = sorted((*dicom.series, *images.series), key=lambda s: s.instances[0].path)
-    return Scan(tuple(series), (*left_out, *dicom.left_out, *images.left_out))
+    return Scan(tuple(series), (*left_out, *dicom.left_out, *images.left_out), dicom.located)
 
 
 def _folder(study: Path) -> Path:

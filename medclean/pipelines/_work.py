@@ -51,6 +51,7 @@ class Work:
         workers: Processes that read and write.
         stop: Whether a signal came.
         bar: Counts slices.
+        located: Where the localizers are that images refer to, as in ``Scan``.
         uids: SOP Instance UIDs that were written; the same one twice would be a bug.
     """
 
@@ -63,6 +64,7 @@ class Work:
     workers: Workers
     stop: Stop
     bar: Bar
+    located: Mapping[str, tuple[str, str]]
     uids: set[str] = field(default_factory=set)
 
     def do(self, series: Series) -> None:
@@ -165,6 +167,7 @@ class Work:
             context=engine.model.context if engine.model.scope == "slice" else None,
             syntax=self.job.syntax,
             left_out=names,
+            located={u: at for u, at in self.located.items() if at[0] == series.study_uid},
         )
         staged = self.run.begin(series.key, machine=machine | {"left out": names})
         return Output(self.root, series, plan, run=self.run, workers=self.workers, staged=staged)

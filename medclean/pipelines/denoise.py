@@ -84,7 +84,18 @@ def denoise(job: DenoiseJob, log: Log) -> Tally:
             log.bar("slices", frames, "slice") as slices,
         ):
             slices.note(f"{denoiser.name} on {where}")
-            work = Work(job, inputs.root, denoiser, rung, precision, run, workers, stop, slices)
+            work = Work(
+                job=job,
+                root=inputs.root,
+                denoiser=denoiser,
+                rung=rung,
+                precision=precision,
+                run=run,
+                workers=workers,
+                stop=stop,
+                bar=slices,
+                located=found.located,
+            )
             bugs: list[Exception] = []
             for series in todo:
                 stop.check()

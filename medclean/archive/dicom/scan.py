@@ -47,12 +47,15 @@ def scan(
             headers.append(found)
     numbers, compared = _derived_numbers(headers), _in_vendor_units(headers)
     members: dict[Uids, list[tuple[Header, Instance]]] = defaultdict(list)
+    located: dict[str, Uids] = {}
     for header, occurrence in zip(headers, _occurrences(headers), strict=True):
         kind, why_not = kind_of(header, include)
+        uids = uids_of(header)
+        if kind == "localizer":
+            located[header.uid] = uids
         if why_not:
             left_out.append(LeftOut(header.path, "skipped", why_not))
             continue
-        uids = uids_of(header)
         instance = Instance(
             path=header.path,
             frames=1 if header.broken else header.frames,  # what it claims is not to be believed
@@ -67,7 +70,7 @@ def scan(
         )
         members[uids].append((header, instance))
     series = (_series(uids, files, numbers.get(uids)) for uids, files in members.items())
-    return Scan(tuple(series), tuple(left_out))
+    return Scan(tuple(series), tuple(left_out), located)
 
 
 def uids_of(header: Header) -> Uids:
