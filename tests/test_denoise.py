@@ -248,6 +248,16 @@ def test_out_of_memory_goes_down_the_ladder_and_is_remembered(study, tmp_path, m
         assert set(batches) == {1}
 
 
+def test_tiles_of_a_network_say_what_they_change(tmp_path):
+    for number in (1, 2):
+        slice_ = dicoms.pattern((300, 200), bits=12, seed=number)
+        data = dicoms.image(slice_, modality="MR", bits=12, number=number)
+        dicoms.save(data, tmp_path / "study" / f"{number}.dcm")
+    assert run(tmp_path / "study", tmp_path / "out", "dgan", tile=160).exit == Exit.DONE
+    (series,) = manifest(tmp_path / "out")["series"]
+    assert 0 < series["tiles_differ"] < 1
+
+
 def test_shards_together_equal_the_whole(study, tmp_path):
     run(study, tmp_path / "whole")
     lines = [run(study, tmp_path / "parts", shard=f"{i}/2").line for i in (1, 2)]

@@ -94,13 +94,16 @@ class Engine:
     def tiles_differ(self, images: Image, given: Given) -> float | None:
         """What tiles change where a model's output depends on the whole slice; None where nothing.
 
-        Measured on thinned slices, which fit whole where these do not: RMS of the change as a
-        share of what is removed.
+        Measured on the first slice thinned, which fits whole where others do not: RMS of the
+        change as a share of what is removed.
         """
-        if self.rung.tile is None or self.model.receptive_field is not None:
+        model, tile = self.model, self.rung.tile
+        if tile is None or model.receptive_field is not None or model.scope == "series":
             return None
-        small = images[..., ::2, ::2].copy()
-        tiles = replace(self, strength=1.0, rung=replace(self.rung, tile=self.rung.tile // 2))
+        if max(images.shape[-2:]) <= tile:
+            return None
+        small = images[:1, ..., ::2, ::2].copy()
+        tiles = replace(self, strength=1.0, rung=replace(self.rung, tile=tile // 2))
         whole = replace(tiles, rung=replace(self.rung, tile=None)).denoise(small, given)
         change = tiles.denoise(small, given) - whole
         removed = whole - small[:, small.shape[1] // 2]

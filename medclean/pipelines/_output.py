@@ -43,6 +43,7 @@ class Output:
         staged: Mapping[str, str],
     ) -> None:
         self.root, self.series, self.plan, self.run, self.workers = root, series, plan, run, workers
+        self.facts: dict[str, Any] = {}  # what the manifest says of the series besides
         self.sha256 = dict(staged)
         told = run.told(series.key)
         self.written = {

@@ -115,7 +115,10 @@ class Work:
                 if self.stop.asked:
                     output.abandon(PATIENCE)
                     self.stop.check()
-                denoised = self._denoise(series, this, pixels, engine, figures)
+                images, given = self._prepared(series, this, pixels, engine, figures)
+                if this is todo[0] and (change := engine.tiles_differ(images, given)) is not None:
+                    output.facts["tiles_differ"] = change
+                denoised = engine.denoise(images, given)
                 for frame, image in zip(this.own, denoised, strict=True):
                     output.put(frame, image, pixels[frame.instance])
                 self.bar.advance(len(this.own))
@@ -196,14 +199,15 @@ class Work:
     def _read(self, series: Series, instance: int) -> "Future[Pixels]":
         return self.workers.submit(formats.read, self.root, series.alone(instance), 0)
 
-    def _denoise(
+    def _prepared(
         self,
         series: Series,
         this: Cut,
         pixels: Mapping[int, Pixels],
         engine: Engine,
         figures: Statistics,
-    ) -> Image:
+    ) -> tuple[Image, Given]:
+        """The images of a batch, and what is known about them."""
         group = series.groups[this.group]
         given = Given(
             series.unit,
@@ -215,9 +219,9 @@ class Work:
             progress=self._progress,
         )
         if engine.model.scope == "series":
-            return engine.denoise(np.stack([_masked(pixels, frame) for frame in this.own]), given)
+            return np.stack([_masked(pixels, frame) for frame in this.own]), given
         windows = [[_masked(pixels, frame) for frame in window] for window in this.windows]
-        return engine.denoise(np.array(windows), given)
+        return np.array(windows), given
 
     def _progress(self, share: float) -> None:
         """What a model of whole series calls now and then: it may take an hour for one."""
@@ -239,6 +243,7 @@ class Work:
             "padding_moved": sum(written.padding_moved for written in output.written.values()),
             "repaired": any(instance.repaired for instance in series.instances),
             "notes": notes,
+            **output.facts,
         }
         failed = {path: {"status": "failed", "reason": flaw} for path, flaw in flaws.items()}
         status = Exit.PARTIAL if flaws else Exit.DONE
