@@ -356,10 +356,6 @@ def test_ten_kills_at_any_moment_leave_the_same_tree(tmp_path):
 
 
 def test_a_network_without_weights_for_a_modality_is_a_reason_to_skip(study, tmp_path):
-    from medclean import checkpoints
-
-    if not checkpoints.shipped():
-        pytest.skip("no weights yet")
     done = run(study, tmp_path / "out", "dgan")
     assert (done.exit, done.done, done.skipped) == (Exit.DONE, 1, 2)
     reasons = {line["path"]: line["reason"] for line in manifest(tmp_path / "out")["inputs"]}

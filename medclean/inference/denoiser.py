@@ -96,7 +96,9 @@ class Denoiser:
 
     def normaliser(self, modality: str) -> Any:
         """What brings images to a network's range; None for a model of real units."""
-        return None if self.plain else NORMALISERS.make(self.loaded(modality).card.normaliser)
+        if self.model(modality).in_units:
+            return None
+        return NORMALISERS.make(self.loaded(modality).card.normaliser)
 
     def options_changed(self) -> dict[str, Any]:
         """The options of a filter that differ from their defaults."""

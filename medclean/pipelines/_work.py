@@ -124,7 +124,7 @@ class Work:
                 self.bar.advance(len(this.own))
             output.copy_beside()
             output.drain()
-        except Exception:
+        except (OutOfMemory, MemoryError):  # the next attempt writes the same paths
             output.cancel()
             raise
         named = {whole.instances[place].path: flaw for place, flaw in flaws.items()}
