@@ -2,7 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+Role: TypeAlias = Literal["image", "residual"]
+"""What an output is: the image that was made, or what was removed from the source."""
 
 MAKER = "medclean"
 SCHEME = "99MEDCLEAN"
@@ -66,7 +69,7 @@ class Derivation:
     weights: str | None = None
     machine: str | None = None
     stamp: str | None = None
-    role: Literal["image", "residual"] = "image"
+    role: Role = "image"
 
     def __post_init__(self) -> None:
         texts = (self.command, self.model, self.version, self.title, self.suffix, *self.code)
@@ -80,6 +83,11 @@ class Derivation:
     def prefix(self) -> str:
         """What stands before Series Description, so that nobody reads the image as measured."""
         return "RESIDUAL " if self.role == "residual" else _PREFIXES.get(self.command, "")
+
+    @property
+    def description(self) -> str:
+        """What is appended to Derivation Description."""
+        return f"{self.title}; source minus result" if self.role == "residual" else self.title
 
     @property
     def codes(self) -> tuple[Code, ...]:

@@ -38,10 +38,15 @@ def flaw(root: Path, series: Series, instance: int) -> str | None:
 
 
 def plan(series: Series, derivation: Derivation, **how: Any) -> Any:
-    """What all files of a derived series share; NIfTI has no place for any of it."""
+    """What all files of a derived series share, whose role the derivation says."""
     return (
         _part(series, "plan").plan(series, derivation, **how) if series.format == "dicom" else None
     )
+
+
+def no_residual(series: Series) -> str:
+    """Why what was removed from a series cannot be written; ``""`` where it can."""
+    return str(_part(series, "residual").refusal(series)) if series.format == "dicom" else ""
 
 
 def write(
@@ -53,8 +58,8 @@ def write(
         root: What its path is relative to.
         series: As a scan found it.
         instance: Index in ``series.instances``.
-        stored: Its new pixels.
-        plan: As ``plan`` gave it.
+        stored: Its new pixels, or what was removed from them.
+        plan: As ``plan`` gave it for one or the other.
         to: In a folder that exists.
 
     Raises:

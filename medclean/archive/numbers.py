@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medclean.archive.series import digest_of
+from medclean.archive.tables import Table
 from medclean.errors import DataError
 from medclean.volume import Image, Mask
 
@@ -29,6 +30,7 @@ class Encoding:
         high: Greatest storable value.
         forbidden: Inclusive range of stored values that mean "no pixel": a result that falls into
             it moves to the nearest value outside. None where no value is reserved.
+        table: What stands in the place of slope and intercept, which are 1 and 0 then.
     """
 
     slope: tuple[float, ...]
@@ -36,6 +38,7 @@ class Encoding:
     low: int
     high: int
     forbidden: tuple[int, int] | None = None
+    table: Table | None = None
 
     @property
     def scales(self) -> Iterable[tuple[float, float]]:
@@ -79,15 +82,16 @@ class Pixels:
 
 @dataclass(frozen=True, eq=False)
 class Stored:
-    """What a result becomes.
+    """What a result becomes, or what it has removed.
 
     Attributes:
-        array: ``(frames, rows, columns)``, of the source's type.
-        encoding: The source's.
+        array: ``(frames, rows, columns)``, of the source's type; see ``residual`` for its own.
+        encoding: The source's, likewise.
         source: SHA-256 of the source's array, as in ``Pixels``.
         changed: Whether any value differs from the source's.
         clamped: Pixels that lay outside what can be stored.
         moved: Pixels that would have taken a value that means "no pixel".
+        denoised: Of a residual, SHA-256 of the result's array; of a result ``""``.
     """
 
     array: NDArray[Any]
@@ -96,6 +100,7 @@ class Stored:
     changed: bool = True
     clamped: int = 0
     moved: int = 0
+    denoised: str = ""
 
     @property
     def digest(self) -> str:
@@ -108,8 +113,10 @@ def to_real(stored: NDArray[Any], encoding: Encoding) -> Image:
 
     Args:
         stored: ``(frames, rows, columns)``.
-        encoding: With a slope and an intercept a frame.
+        encoding: With a slope and an intercept a frame, or with a table.
     """
+    if encoding.table is not None:
+        return encoding.table.real(stored)
     real = np.empty(stored.shape, np.float32)
     reach = max(abs(encoding.low), abs(encoding.high))
     for frame, (slope, intercept) in enumerate(encoding.scales):
@@ -138,7 +145,8 @@ def to_stored(result: Image, pixels: Pixels) -> Stored:
         pixels: What the reader gave.
 
     Raises:
-        DataError: The result has another shape, or values that are no numbers.
+        DataError: The result has another shape, or values that are no numbers; or a table has no
+            inverse.
     """
     if result.shape != pixels.stored.shape:
         raise DataError(f"the result is {result.shape}, expected {pixels.stored.shape}")
@@ -152,9 +160,14 @@ def to_stored(result: Image, pixels: Pixels) -> Stored:
     for frame, (slope, intercept) in enumerate(encoding.scales):
         new = (result[frame] != pixels.real[frame]) & ~pixels.padding[frame]
         exact = (result[frame].astype(np.float64) - intercept) / slope
-        nearest = np.rint(exact) if whole else exact
-        within = np.clip(nearest, low, high)
-        clamped += int(np.count_nonzero((within != nearest) & new))
+        if encoding.table is not None:
+            beyond = ~falls_into(exact, encoding.table.ends)
+            within = exact = encoding.table.nearest(exact)
+        else:
+            nearest = np.rint(exact) if whole else exact
+            within = np.clip(nearest, low, high)
+            beyond = within != nearest
+        clamped += int(np.count_nonzero(beyond & new))
         if encoding.forbidden is not None:
             hit = falls_into(within, encoding.forbidden) & new
             within[hit] = _beside(exact[hit], encoding.forbidden, encoding)
@@ -163,7 +176,30 @@ def to_stored(result: Image, pixels: Pixels) -> Stored:
     return Stored(array, encoding, pixels.digest, clamped=clamped, moved=moved)
 
 
-def falls_into(values: NDArray[Any], ends: tuple[int, int]) -> Mask:
+def residual(stored: Stored, pixels: Pixels) -> Stored:
+    """What a result has removed: stored result + stored residual = stored source.
+
+    Of integers it is int16, and the sum is exact; ``clamped`` counts the pixels whose difference
+    is wider, where it is not. Of floating-point numbers it has their type and is rounded once,
+    which only matters where a value has become twice or half of what it was; ``clamped`` counts
+    what overflows.
+
+    Args:
+        stored: The result.
+        pixels: What it was made of.
+    """
+    source, result = pixels.stored, stored.array
+    whole = source.dtype.kind in "iu"
+    array = np.empty(source.shape, np.int16 if whole else source.dtype)
+    subtract = _narrow_difference if whole else _difference
+    clamped = sum(subtract(*frames) for frames in zip(source, result, array, strict=True))
+    of = pixels.encoding
+    low, high = (-(1 << 15), (1 << 15) - 1) if whole else (of.low, of.high)
+    encoding = Encoding(of.slope, (0.0,) * len(source), low, high)
+    return Stored(array, encoding, pixels.digest, clamped=clamped, denoised=stored.digest)
+
+
+def falls_into(values: NDArray[Any], ends: tuple[float, float]) -> Mask:
     """Where values lie in an inclusive range."""
     return (values >= ends[0]) & (values <= ends[1])
 
@@ -172,6 +208,32 @@ def _limits(encoding: Encoding) -> tuple[float, float]:
     """What can be stored, as float64 values that do not round out of its range."""
     high = float(encoding.high)
     return float(encoding.low), high if high <= encoding.high else float(np.nextafter(high, 0))
+
+
+def _narrow_difference(
+    source: NDArray[np.integer], result: NDArray[np.integer], to: NDArray[np.int16]
+) -> int:
+    """Write a difference of integers; returns how many of them do not fit.
+
+    Differences are taken in the type of both, or one of 16 bits, where they may wrap: their size as
+    an unsigned integer and their lowest 16 bits are right all the same.
+    """
+    kind = f"{source.dtype.kind}{max(source.itemsize, 2)}"
+    source, result = source.astype(kind, copy=False), result.astype(kind, copy=False)
+    less = source < result
+    gap = np.where(less, result - source, source - result).view(f"u{source.itemsize}")
+    np.copyto(to, source - result, casting="unsafe")
+    wide = gap > np.where(less, 1 << 15, (1 << 15) - 1)
+    return int(np.count_nonzero(wide))
+
+
+def _difference(
+    source: NDArray[np.floating], result: NDArray[np.floating], to: NDArray[np.floating]
+) -> int:
+    """Write a difference of floating-point numbers; returns how many of them overflow."""
+    with np.errstate(over="ignore"):
+        np.subtract(source, result, out=to)
+    return int(np.count_nonzero(~np.isfinite(to)))
 
 
 def _beside(

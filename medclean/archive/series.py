@@ -81,6 +81,7 @@ class Series:
         series_uid: Of the source.
         number: Series Number of the source.
         derived_number: Series Number that the derived series gets, free in the whole scan.
+        residual_number: That the series of what was removed gets, if it is written.
     """
 
     key: str
@@ -93,6 +94,7 @@ class Series:
     series_uid: str = ""
     number: int | None = None
     derived_number: int | None = None
+    residual_number: int | None = None
 
     @property
     def kinds(self) -> tuple[str, ...]:

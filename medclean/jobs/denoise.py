@@ -66,6 +66,14 @@ class DenoiseJob:
     syntax: Annotated[
         Syntax, Setting("Transfer syntax of the derived instances; keep is the source's.", "form")
     ] = "keep"
+    residual: Annotated[
+        bool,
+        Setting(
+            "Write what was removed, too, as series of their own in OUT/residual; a result and its "
+            "residual add up to the source.",
+            "form",
+        ),
+    ] = False
     allow_gaps: Annotated[
         bool,
         Setting("Write a series without the instances that failed, marked INCOMPLETE.", "form"),

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from medclean.archive import formats
-from medclean.archive.derivation import Written
+from medclean.archive.derivation import Role, Written
 from medclean.archive.dicom.encode import NATIVE
-from medclean.archive.numbers import Pixels, Stored, to_stored
+from medclean.archive.layout import Layout
+from medclean.archive.numbers import Pixels, Stored, residual, to_stored
 from medclean.archive.runs.run import Run
 from medclean.archive.series import Frame, Series
 from medclean.archive.workers import Workers
@@ -23,10 +24,14 @@ WAITING = 1  # files a worker that are computed and not yet written
 class Output:
     """Takes denoised images in any order and has workers write each file when its last one comes.
 
+    What is made of a file, and where it lies, is the layout's to say. A file is staged once all
+    that is made of it is.
+
     Args:
         root: Folder that the source's paths are relative to.
         series: The source.
-        plan: What its outputs share, as the format wants it.
+        plans: What the outputs of each role share, as the format wants it.
+        layout: Where outputs lie.
         run: The record.
         workers: Processes that write.
         staged: SHA-256 by path of what an earlier start staged and is still there.
@@ -36,17 +41,20 @@ class Output:
         self,
         root: Path,
         series: Series,
-        plan: Any,
+        plans: Mapping[Role, Any],
         *,
+        layout: Layout,
         run: Run,
         workers: Workers,
         staged: Mapping[str, str],
     ) -> None:
-        self.root, self.series, self.plan, self.run, self.workers = root, series, plan, run, workers
+        self.root, self.series, self.layout = root, series, layout
+        self._refusal = formats.no_residual(series)
+        self.plans = {r: plan for r, plan in plans.items() if r == "image" or not self._refusal}
+        self.run, self.workers = run, workers
         self.facts: dict[str, Any] = {}  # what the manifest says of the series besides
-        self.sha256 = dict(staged)
         told = run.told(series.key)
-        self.written = {
+        self._written = {
             path: Written(**{**told[path], "sha256": sha256, "notes": tuple(told[path]["notes"])})
             for path, sha256 in staged.items()
         }
@@ -55,8 +63,9 @@ class Output:
         self._writing: deque[tuple[str, Future[Written]]] = deque()
 
     def has(self, instance: int) -> bool:
-        """Whether a file is staged already."""
-        return self.series.instances[instance].path in self.sha256
+        """Whether all that is made of a file is staged already."""
+        source = self.series.instances[instance].path
+        return all(self.layout.path(source, role) in self._written for role in self.plans)
 
     def put(self, frame: Frame, image: Image, pixels: Pixels) -> None:
         """Take one image.
@@ -73,14 +82,19 @@ class Output:
         self._missing[frame.instance] -= 1
         if not self._missing[frame.instance]:
             stored = to_stored(self._results.pop(frame.instance), pixels)
-            self._write(frame.instance, stored, plainly=self._is_plain(pixels))
+            plainly = self._is_plain(pixels)
+            self._write(frame.instance, "image", stored, plainly=plainly)
+            if "residual" in self.plans:
+                removed = residual(stored, pixels)
+                self._write(frame.instance, "residual", removed, plainly=plainly)
 
     def copy_beside(self) -> None:
         """Stage what is copied with the series."""
-        for path in formats.beside(self.root, self.series):
-            if path not in self.sha256:
+        for source in formats.beside(self.root, self.series):
+            path = self.layout.path(source)
+            if path not in self._written:
                 to = self.run.staging(self.series.key, path)
-                task = self.workers.submit(formats.copy, self.root, self.series, path, to)
+                task = self.workers.submit(formats.copy, self.root, self.series, source, to)
                 self._writing.append((path, task))
 
     def drain(self) -> None:
@@ -102,20 +116,51 @@ class Output:
             task.cancel()
         wait([task for _, task in self._writing])
 
+    @property
+    def no_residual(self) -> str:
+        """Why what was removed is not written though it was asked for; ``""`` where it is."""
+        if "residual" not in self.layout.roles:
+            return ""
+        wide = sum(self._written[path].clamped > 0 for path in self._residuals())
+        beyond = f"{wide} of its files changed by more than signed 16 bits can say" if wide else ""
+        return self._refusal or beyond
+
+    @property
+    def kept(self) -> dict[str, Written]:
+        """What becomes of the series, by path."""
+        dropped = self._residuals().keys() if self.no_residual else ()
+        return {path: w for path, w in self._written.items() if path not in dropped}
+
+    @property
+    def inputs(self) -> dict[str, dict[str, str]]:
+        """Where the other outputs of each source file lie, by role."""
+        residuals = {} if self.no_residual else self._residuals()
+        return {source: {"residual": path} for path, source in residuals.items()}
+
+    def _residuals(self) -> dict[str, str]:
+        """Paths of the sources of all residuals that are staged, by their own."""
+        if "residual" not in self.plans:
+            return {}
+        sources = (instance.path for instance in self.series.instances)
+        paths = {self.layout.path(source, "residual"): source for source in sources}
+        return {path: source for path, source in paths.items() if path in self._written}
+
     def _is_plain(self, pixels: Pixels) -> bool:
         """Whether no codec encodes the result: some end the process that calls them."""
-        wanted = "explicit" if self.plan is None else self.plan.syntax
+        plan = self.plans["image"]
+        wanted = "explicit" if plan is None else plan.syntax
         return wanted == "explicit" or (wanted == "keep" and pixels.syntax in NATIVE)
 
-    def _write(self, instance: int, stored: Stored, *, plainly: bool) -> None:
+    def _write(self, instance: int, role: Role, stored: Stored, *, plainly: bool) -> None:
         """Have a file written; by this process, if it would only wait for workers that lag."""
-        path = self.series.instances[instance].path
+        path = self.layout.path(self.series.instances[instance].path, role)
+        plan = self.plans[role]
         task: tuple[Any, ...] = (
             self.root,
             self.series.alone(instance),
             0,
             stored,
-            self.plan and self.plan.alone(instance),
+            plan and plan.alone(instance),
             self.run.staging(self.series.key, path),
         )
         while self._writing and self._writing[0][1].done():
@@ -134,4 +179,4 @@ class Output:
     def _take(self, path: str, written: Written) -> None:
         facts = {name: value for name, value in vars(written).items() if name != "sha256"}
         self.run.note_staged(self.series.key, path, written.sha256, **facts)
-        self.sha256[path], self.written[path] = written.sha256, written
+        self._written[path] = written

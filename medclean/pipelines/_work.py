@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
-from itertools import zip_longest
+from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import torch
 from medclean import __version__
 from medclean.archive import formats
 from medclean.archive.derivation import CODES, Derivation
+from medclean.archive.layout import Layout
 from medclean.archive.numbers import Pixels
 from medclean.archive.runs.run import Run
 from medclean.archive.series import Frame, Instance, Series
@@ -27,7 +28,7 @@ from medclean.inference.ladder import OutOfMemory, Rung, below
 from medclean.inference.statistics import Statistics, measure, statistics, together
 from medclean.jobs._setting import values
 from medclean.jobs.denoise import DenoiseJob
-from medclean.log import Bar
+from medclean.log import Bar, Log
 from medclean.models._base import Model
 from medclean.pipelines._output import Output
 from medclean.signals import Stop
@@ -51,6 +52,8 @@ class Work:
         workers: Processes that read and write.
         stop: Whether a signal came.
         bar: Counts slices.
+        layout: What is made of each file, and where it lies.
+        log: Says what the user should know of a series that is done.
         located: Where the localizers are that images refer to, as in ``Scan``.
         uids: SOP Instance UIDs that were written; the same one twice would be a bug.
     """
@@ -64,6 +67,8 @@ class Work:
     workers: Workers
     stop: Stop
     bar: Bar
+    layout: Layout
+    log: Log
     located: Mapping[str, tuple[str, str]]
     uids: set[str] = field(default_factory=set)
 
@@ -75,7 +80,8 @@ class Work:
             MissingError: It does not fit into memory, whatever is tried.
             Stopped: A signal came; what was computed is staged.
         """
-        self.run.refuse_foreign(series.key, (instance.path for instance in series.instances))
+        paths = chain.from_iterable(self.layout.paths(file.path) for file in series.instances)
+        self.run.refuse_foreign(series.key, paths)
         flaws = self.flaws(series) if self.job.allow_gaps else {}
         if len(flaws) == len(series.instances):
             raise DataError("none of its files can be read")
@@ -91,6 +97,10 @@ class Work:
                 if lower:
                     self.run.note_rung(series.key, asdict(lower))
         raise MissingError("memory is too small for one slice of it; use a machine with more")
+
+    def name(self, series: Series) -> str:
+        """How a series is called on the screen."""
+        return f"{series.modality or 'series'} {self.run.label(series.key)}"
 
     def flaws(self, series: Series) -> dict[int, str]:
         """Which of a series' files cannot be read, and why."""
@@ -164,16 +174,23 @@ class Work:
         )
         derivation = self._derivation(series, machine)
         names = sorted(instance.uid or instance.path for instance in left_out)
-        plan = formats.plan(
+        settle = partial(
+            formats.plan,
             series,
-            derivation,
             context=engine.model.context if engine.model.scope == "slice" else None,
             syntax=self.job.syntax,
             left_out=names,
             located={u: at for u, at in self.located.items() if at[0] == series.study_uid},
         )
-        staged = self.run.begin(series.key, machine=machine | {"left out": names})
-        return Output(self.root, series, plan, run=self.run, workers=self.workers, staged=staged)
+        return Output(
+            self.root,
+            series,
+            {role: settle(replace(derivation, role=role)) for role in self.layout.roles},
+            layout=self.layout,
+            run=self.run,
+            workers=self.workers,
+            staged=self.run.begin(series.key, machine=machine | {"left out": names}),
+        )
 
     def _derivation(self, series: Series, machine: Mapping[str, Any]) -> Derivation:
         name, network = self.denoiser.name, not self.denoiser.plain
@@ -231,23 +248,28 @@ class Work:
     def _commit(
         self, series: Series, output: Output, figures: Statistics, flaws: Mapping[str, str]
     ) -> None:
-        uids = [written.uid for written in output.written.values() if written.uid]
+        kept = output.kept
+        uids = [written.uid for written in kept.values() if written.uid]
         if len({*uids} - self.uids) < len(uids):
             raise RuntimeError("two derived instances of one run have the same UID")
         self.uids.update(uids)
-        notes = sorted({note for written in output.written.values() for note in written.notes})
+        notes = sorted({note for written in kept.values() for note in written.notes})
+        if output.no_residual:
+            notes.append(f"no residual: {output.no_residual}")
+            self.log.warn(f"{self.name(series)}: {notes[-1]}")
         record = {
             "scale": figures.scale,
             "sigma": figures.sigma,
-            "clamped": sum(written.clamped for written in output.written.values()),
-            "padding_moved": sum(written.padding_moved for written in output.written.values()),
+            "clamped": sum(written.clamped for written in kept.values()),
+            "padding_moved": sum(written.padding_moved for written in kept.values()),
             "repaired": any(instance.repaired for instance in series.instances),
             "notes": notes,
             **output.facts,
         }
         failed = {path: {"status": "failed", "reason": flaw} for path, flaw in flaws.items()}
         status = Exit.PARTIAL if flaws else Exit.DONE
-        self.run.commit(series.key, output.sha256, record, inputs=failed, status=status)
+        files = {path: written.sha256 for path, written in kept.items()}
+        self.run.commit(series.key, files, record, inputs=output.inputs | failed, status=status)
 
 
 def _masked(pixels: Mapping[int, Pixels], frame: Frame) -> Image:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from medclean import __version__, device
+from medclean.archive.layout import Layout
 from medclean.archive.runs import (
     Run,
     Shard,
@@ -51,6 +52,7 @@ def denoise(job: DenoiseJob, log: Log) -> Tally:
     if job.shard == "auto" and not shard:
         log.say("--shard auto: no SLURM array here, so that this does the whole job")
     where = device.choose(job.device)
+    layout = Layout(("image", "residual") if job.residual else ("image",))
     share = device.share_threads(job.workers, device=where.type)
     precision = {m: _precision(job, where, denoiser, m) for m in denoiser.modalities}
     settings = {
@@ -73,6 +75,7 @@ def denoise(job: DenoiseJob, log: Log) -> Tally:
         for warning in run.warnings:
             log.warn(warning)
         found = find(inputs, workers, log, include=job.include, modality=job.modality)
+        layout.refuse_clashes(file.path for series in found.series for file in series.instances)
         todo = _take_stock(found, run, denoiser, log)
         for modality, sha256 in sorted(denoiser.weights(todo).items()):
             run.pin(f"weights for {modality}", sha256)
@@ -94,6 +97,8 @@ def denoise(job: DenoiseJob, log: Log) -> Tally:
                 workers=workers,
                 stop=stop,
                 bar=slices,
+                layout=layout,
+                log=log,
                 located=found.located,
             )
             bugs: list[Exception] = []
@@ -146,7 +151,7 @@ def _one(series: Series, work: Work, log: Log, bugs: list[Exception]) -> bool:
     if run.done(series.key):
         work.bar.advance(sum(len(group.frames) for group in series.groups))
         return True
-    name = f"{series.modality or 'series'} {run.label(series.key)}"
+    name = work.name(series)
     try:
         work.do(series)
     except (Stopped, WriteError):  # what stops this one stops them all

@@ -155,8 +155,10 @@ def _identity(source: Elements, series: Series, file: Instance, plan: Plan, uid:
         changes["SOPClassUID"] = file.sop_class
     if not source.text("StudyInstanceUID"):
         changes["StudyInstanceUID"] = series.study_uid
-    if source.text("SeriesNumber") and series.derived_number is not None:
-        changes["SeriesNumber"] = str(series.derived_number)
+    residual = plan.derivation.role == "residual"
+    number = series.residual_number if residual else series.derived_number
+    if source.text("SeriesNumber") and number is not None:
+        changes["SeriesNumber"] = str(number)
     return changes
 
 
@@ -167,7 +169,7 @@ def _steps(source: Elements, derivation: Derivation) -> Changes:
         "DerivationCodeSequence": [*earlier, *map(code_item, derivation.codes)],
         "DerivationDescription": framed(
             source.value("DerivationDescription"),
-            after=f"; {derivation.title}",
+            after=f"; {derivation.description}",
             limit=1024,
             charset=source.text("SpecificCharacterSet"),
         ),

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom.encaps import encapsulate
+from pydicom.encaps import encapsulate, encapsulate_extended
 from pydicom.pixels.encoders.base import get_encoder
 from pydicom.uid import (
     UID,
@@ -17,7 +17,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from medclean.archive.dicom.elements import UNDEFINED, Encoded, header, tag_of
+from medclean.archive.dicom.elements import UNDEFINED, Changes, Encoded, header, tag_of
 from medclean.errors import DataError
 
 _WANTED = {
@@ -31,7 +31,8 @@ NATIVE = (ImplicitVRLittleEndian, ExplicitVRLittleEndian, DeflatedExplicitVRLitt
 # times as fast, and ends the process where noise leaves nothing to compress.)
 _PLUGINS = {RLELossless: "pylibjpeg", JPEG2000Lossless: "pylibjpeg", JPEGLSLossless: "pyjpegls"}
 _BITS = {RLELossless: (1, 16), JPEG2000Lossless: (2, 24), JPEGLSLossless: (2, 16)}  # tested ones
-_LARGEST = 0xFFFFFFFE  # bytes of a native element, and the greatest offset of a fragment
+LARGEST = 0xFFFFFFFE
+"""Bytes that a native element or a fragment may have, and the greatest offset of a fragment."""
 _DELIMITER = header(0xFFFEE0DD, "", 0, explicit=False)
 
 
@@ -40,12 +41,12 @@ class EncodedPixels(NamedTuple):
 
     Attributes:
         syntax: Transfer Syntax UID of that file.
-        element: Pixel Data, whole.
+        elements: Pixel Data, whole, and the offsets of its frames where they are too large for it.
         note: Said where the syntax is not the one that was asked for.
     """
 
     syntax: UID
-    element: Encoded
+    elements: Changes
     note: str = ""
 
 
@@ -60,6 +61,8 @@ def encode(
 ) -> EncodedPixels:
     """Encode pixels as asked for, or natively where that would lose or change something.
 
+    Native pixels of 4 GiB or more have no place in a file; they become RLE.
+
     Args:
         stored: ``(frames, rows, columns)``; signed where Pixel Representation is 1.
         wanted: ``"keep"``, ``"explicit"``, ``"rle"``, ``"jpeg2000"`` or ``"jpegls"``.
@@ -69,40 +72,55 @@ def encode(
         photometric: Photometric Interpretation.
 
     Raises:
-        DataError: 4 GiB of native pixels or more.
+        DataError: Neither way is open.
     """
     words = np.ascontiguousarray(stored, f"<{stored.dtype.kind}{allocated // 8}")
     syntax = UID(source) if wanted == "keep" else _WANTED[wanted]
-    if syntax in NATIVE:
-        element = _native(words, explicit=syntax != ImplicitVRLittleEndian)
-        return EncodedPixels(syntax, Encoded(element))
-    least, most = _BITS.get(syntax, (1, 0))
-    if least <= bits <= most:
-        # A codec may refuse an image that is too small, or noise that it cannot make smaller.
-        with suppress(RuntimeError, ValueError):
-            element = _encapsulated(words, syntax, bits, photometric)
-            return EncodedPixels(syntax, Encoded(element))
-    note = f"written as {ExplicitVRLittleEndian.name}, as we cannot write {syntax.name} losslessly"
-    return EncodedPixels(ExplicitVRLittleEndian, Encoded(_native(words, explicit=True)), note)
+    note = ""
+    if syntax not in NATIVE:
+        if found := _compressed(words, syntax, bits, photometric):
+            return EncodedPixels(syntax, found)
+        note = f"as we cannot write {syntax.name} losslessly"
+        syntax = ExplicitVRLittleEndian
+    if words.nbytes <= LARGEST:
+        native = _native(words, explicit=syntax != ImplicitVRLittleEndian)
+        return EncodedPixels(syntax, native, note and f"written as {syntax.name}, {note}")
+    if found := _compressed(words, RLELossless, bits, photometric):
+        note = note or "as native pixels have less than 4 GiB"
+        return EncodedPixels(RLELossless, found, f"written as {RLELossless.name}, {note}")
+    raise DataError(
+        f"its {words.nbytes} bytes of pixels are too many for native ones, which have less than "
+        f"4 GiB, and its {bits} bits a pixel too many for RLE"
+    )
 
 
-def _native(words: NDArray[np.integer], *, explicit: bool) -> bytes:
+def _native(words: NDArray[np.integer], *, explicit: bool) -> Changes:
     size = words.nbytes + words.nbytes % 2
-    if size > _LARGEST:
-        raise DataError(f"{size} bytes of pixels, expected less than 4 GiB; ask for --syntax rle")
     vr = "OB" if words.itemsize == 1 else "OW"
     head = header(tag_of("PixelData"), vr, size, explicit=explicit)
-    return b"".join((head, words.data, b"\0" * (words.nbytes % 2)))
+    return {"PixelData": Encoded(b"".join((head, words.data, b"\0" * (words.nbytes % 2))))}
 
 
-def _encapsulated(words: NDArray[np.integer], syntax: UID, bits: int, photometric: str) -> bytes:
-    """One fragment a frame, after a table of their offsets where these fit into it."""
+def _compressed(words: NDArray[np.integer], syntax: UID, bits: int, photometric: str) -> Changes:
+    """Frames as a codec packs them; nothing where it cannot, or one is too long for its item."""
+    least, most = _BITS.get(syntax, (1, 0))
+    if not least <= bits <= most:
+        return {}
+    # A codec may refuse an image that is too small, or noise that it cannot make smaller.
+    with suppress(RuntimeError, ValueError):
+        frames = _packed(words, syntax, bits, photometric)
+        if max(map(len, frames)) <= LARGEST:
+            return _encapsulated(frames)
+    return {}
+
+
+def _packed(words: NDArray[np.integer], syntax: UID, bits: int, photometric: str) -> list[bytes]:
     allocated = words.itemsize * 8
     if syntax == JPEGLSLossless:  # knows no sign, and nothing above its precision
         words = words.view(f"<u{words.itemsize}") & ((1 << bits) - 1)
     if syntax == RLELossless:  # packs whole bytes
         bits = allocated
-    frames = [
+    return [
         get_encoder(syntax).encode(
             frame,
             encoding_plugin=_PLUGINS[syntax],
@@ -117,6 +135,19 @@ def _encapsulated(words: NDArray[np.integer], syntax: UID, bits: int, photometri
         )
         for frame in words
     ]
-    table = sum(map(len, frames)) + 10 * len(frames) < _LARGEST
+
+
+def _encapsulated(frames: list[bytes]) -> Changes:
+    """One fragment a frame, after a table of their offsets: the extended one where these are large.
+
+    Beside that one the basic table must be empty (PS3.3 C.7.6.3.1.8, PS3.5 A.4).
+    """
     head = header(tag_of("PixelData"), "OB", UNDEFINED, explicit=True)
-    return b"".join((head, encapsulate(frames, has_bot=table), _DELIMITER))
+    if sum(map(len, frames)) + 10 * len(frames) < LARGEST:
+        return {"PixelData": Encoded(b"".join((head, encapsulate(frames), _DELIMITER)))}
+    content, offsets, lengths = encapsulate_extended(frames)
+    return {
+        "ExtendedOffsetTable": offsets,
+        "ExtendedOffsetTableLengths": lengths,
+        "PixelData": Encoded(b"".join((head, content, _DELIMITER))),
+    }

@@ -14,6 +14,7 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
+from medclean.archive.dicom.modality_lut import has_lut
 from medclean.archive.dicom.parse import NotAnImage, Parsed, one_reason, parse_header
 from medclean.archive.dicom.values import (
     Values,
@@ -57,6 +58,8 @@ class Header:
         context: Hash of Frame of Reference, study date, accession number and folder: what stands
             for a study where its UID is empty.
         component: Complex Image Component (0008,9208).
+        rescale_type: US, not specified, where a table stands in place of slope and intercept: its
+            values are not negative, so that they are no Hounsfield units.
         own: Contributing Equipment names medclean.
         pixels: ``"integer"``, ``"float"``, or ``""`` where there are none.
         available: Bytes that the file has for its pixels.
@@ -180,7 +183,7 @@ def header_of(parsed: Parsed, path: str) -> Header:
         modality=intern(text(data, "Modality")),
         image_type=_interned(texts(data, "ImageType")),
         component=intern(text(data, "ComplexImageComponent")),
-        rescale_type=intern(text(data, "RescaleType")),
+        rescale_type=intern("US" if has_lut(parsed.data) else text(data, "RescaleType")),
         series_type=_interned(texts(data, "SeriesType")),
         units=intern(text(data, "Units")),
         own=_is_own(parsed.data),

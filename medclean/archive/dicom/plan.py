@@ -19,11 +19,13 @@ class Source:
         sop_class: SOP Class UID.
         uid: SOP Instance UID.
         frames: Which of its frames, from 1; all where empty.
+        series_uid: Of its series, if that is not the source series.
     """
 
     sop_class: str
     uid: str
     frames: tuple[int, ...] = ()
+    series_uid: str = ""
 
 
 @dataclass(frozen=True)

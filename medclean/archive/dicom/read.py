@@ -8,6 +8,7 @@ from pydicom.dataset import FileDataset
 
 from medclean.archive.dicom.headers import Header, header_of
 from medclean.archive.dicom.kinds import modality_of
+from medclean.archive.dicom.modality_lut import modality_lut
 from medclean.archive.dicom.parse import NotAnImage, Parsed, one_reason, parse
 from medclean.archive.dicom.pixels import Integers, decode
 from medclean.archive.dicom.stored import (
@@ -83,15 +84,17 @@ def pixels_of(decoded: Decoded, *, vendor_units: bool = False) -> Pixels:
             several scales compare (see ``values.vendor_scale``).
 
     Raises:
-        DataError: No slope, or none that can be inverted; or a table stands in its place.
+        DataError: No slope, or none that can be inverted; or a table that is damaged.
     """
     header, facts = decoded.header, values(decoded.data)
-    if "ModalityLUTSequence" in decoded.data:
-        raise DataError("has a Modality LUT Sequence; expected Rescale Slope and Intercept")
     # Where the value does not end at Bits Stored, as in old files, no bit is taken away.
     bits = header.stored if header.high == header.stored - 1 else header.allocated
     stored = meaningful(decoded.words, bits)
-    encoding = _encoding(facts, header, bits, vendor_units)
+    ends = storable(bits, signed=header.signed)
+    if table := modality_lut(decoded.data, ends):
+        encoding = Encoding((1.0,) * header.frames, (0.0,) * header.frames, *ends, table=table)
+    else:
+        encoding = _encoding(facts, header, ends, vendor_units)
     declared = declared_padding(
         unsigned(facts, "PixelPaddingValue"),
         unsigned(facts, "PixelPaddingRangeLimit"),
@@ -108,7 +111,7 @@ def pixels_of(decoded: Decoded, *, vendor_units: bool = False) -> Pixels:
     )
 
 
-def _encoding(facts: Values, header: Header, bits: int, vendor_units: bool) -> Encoding:
+def _encoding(facts: Values, header: Header, ends: tuple[int, int], vendor_units: bool) -> Encoding:
     """Slope and intercept of Modality LUT (PS3.3 C.11.1), the identity where there are none."""
     slope, intercept = _stated(facts, "RescaleSlope", 1.0), _stated(facts, "RescaleIntercept", 0.0)
     if slope == 0:
@@ -116,8 +119,7 @@ def _encoding(facts: Values, header: Header, bits: int, vendor_units: bool) -> E
     if vendor_units:
         scale = slope * (vendor_scale(facts) or 1.0)
         slope, intercept = slope / scale, intercept / scale
-    low, high = storable(bits, signed=header.signed)
-    return Encoding((slope,) * header.frames, (intercept,) * header.frames, low, high)
+    return Encoding((slope,) * header.frames, (intercept,) * header.frames, *ends)
 
 
 def _stated(facts: Values, keyword: str, absent: float) -> float:

@@ -36,7 +36,8 @@ def references(
     """
     tree = _stated(source, series.study_uid)
     for image in sources:
-        _place(tree, series.study_uid, series.series_uid, image.uid, image.sop_class)
+        where = image.series_uid or series.series_uid
+        _place(tree, series.study_uid, where, image.uid, image.sop_class)
     for item in source.items("ReferencedImageSequence"):
         uid = item.text("ReferencedSOPInstanceUID")
         if uid in located:

@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -45,7 +46,7 @@ def scan(
             left_out.append(found)
         else:
             headers.append(found)
-    numbers, compared = _derived_numbers(headers), _in_vendor_units(headers)
+    (numbers, residuals), compared = _derived_numbers(headers), _in_vendor_units(headers)
     members: dict[Uids, list[tuple[Header, Instance]]] = defaultdict(list)
     located: dict[str, Uids] = {}
     for header, occurrence in zip(headers, _occurrences(headers), strict=True):
@@ -69,7 +70,14 @@ def scan(
             notes=header.notes,
         )
         members[uids].append((header, instance))
-    series = (_series(uids, files, numbers.get(uids)) for uids, files in members.items())
+    series = (
+        replace(
+            _series(uids, files),
+            derived_number=numbers.get(uids),
+            residual_number=residuals.get(uids),
+        )
+        for uids, files in members.items()
+    )
     return Scan(tuple(series), tuple(left_out), located)
 
 
@@ -111,11 +119,12 @@ def _occurrences(headers: Iterable[Header]) -> Iterator[int]:
         seen[header.uid] += 1
 
 
-def _derived_numbers(headers: Iterable[Header]) -> dict[Uids, int]:
-    """Series Numbers for derived series, of all series that have one: source + 1000 k.
+def _derived_numbers(headers: Iterable[Header]) -> list[dict[Uids, int]]:
+    """Series Numbers for derived series, and for their residuals, of all series that have one.
 
-    k is the smallest from 1 on that gives a number which no series of the study has; in order of
-    Series Instance UID, whether or not a series is selected, so that selecting changes no number.
+    They are source + 1000 k. k is the smallest from 1 on that gives a number which no series of the
+    study has: first for all derived series in order of Series Instance UID, then for all residuals;
+    whether or not a series is selected, or residuals are asked for, so that neither changes one.
     """
     sources: dict[Uids, int] = {}
     taken: dict[str, set[int]] = defaultdict(set)
@@ -124,15 +133,15 @@ def _derived_numbers(headers: Iterable[Header]) -> dict[Uids, int]:
             uids = uids_of(header)
             sources.setdefault(uids, header.series_number)
             taken[uids[0]].add(header.series_number)
-    derived: dict[Uids, int] = {}
-    for uids in sorted(sources):
-        free = (
-            n for n in range(sources[uids] + 1000, _LAST_NUMBER, 1000) if n not in taken[uids[0]]
-        )
-        number = next(free, None)
-        if number is not None:
-            derived[uids] = number
-            taken[uids[0]].add(number)
+    derived: list[dict[Uids, int]] = [{}, {}]
+    for numbers in derived:
+        for uids in sorted(sources):
+            others = taken[uids[0]]
+            free = (n for n in range(sources[uids] + 1000, _LAST_NUMBER, 1000) if n not in others)
+            number = next(free, None)
+            if number is not None:
+                numbers[uids] = number
+                others.add(number)
     return derived
 
 
@@ -145,7 +154,7 @@ def _in_vendor_units(headers: Iterable[Header]) -> set[Uids]:
     return {uids for uids, found in scales.items() if len(found) > 1 and None not in found}
 
 
-def _series(uids: Uids, files: list[tuple[Header, Instance]], number: int | None) -> Series:
+def _series(uids: Uids, files: list[tuple[Header, Instance]]) -> Series:
     headers, instances = tuple(zip(*files, strict=True))
     model = next((header for header in headers if modality_of(header)), headers[0])
     numbers = (header.series_number for header in headers)
@@ -159,5 +168,4 @@ def _series(uids: Uids, files: list[tuple[Header, Instance]], number: int | None
         study_uid=uids[0],
         series_uid=uids[1],
         number=next((number for number in numbers if number is not None), None),
-        derived_number=number,
     )

@@ -67,7 +67,7 @@ def padding(
     Args:
         stored: ``(frames, rows, columns)``.
         modality: ``"CT"``, ``"MR"``, ``"PT"`` or ``""``.
-        encoding: Slope and intercept are asked.
+        encoding: Slope and intercept are asked; a table has no values as low as air.
         declared: As ``declared_padding`` gives it.
     """
     mask, forbidden = np.zeros(stored.shape, bool), declared
@@ -76,7 +76,7 @@ def padding(
         inside = any((frame & ~_at_border(frame)).any() for frame in mask)
         if inside or (modality == "MR" and declared[0] <= 0 <= declared[1]):
             forbidden = None
-    if modality == "CT":
+    if modality == "CT" and encoding.table is None:
         for frame, (slope, intercept) in enumerate(encoding.scales):
             border = _border(stored[frame])
             least = border.min() if slope > 0 else border.max()

@@ -21,6 +21,7 @@ from medclean.archive.dicom.overlays import buried, moved_overlays
 from medclean.archive.dicom.parse import one_reason
 from medclean.archive.dicom.plan import Plan
 from medclean.archive.dicom.read import load
+from medclean.archive.dicom.residual import residual
 from medclean.archive.dicom.transcode import Opened, deflated, opened, transcoded
 from medclean.archive.dicom.uids import IMPLEMENTATION_CLASS, instance_uid
 from medclean.archive.numbers import Stored
@@ -37,8 +38,8 @@ def write(
         root: What the paths of the series are relative to.
         series: The source, or one of it ``alone``; then the plan is too.
         instance: Which of its files.
-        stored: Its new pixels.
-        plan: What the instances of the derived series share.
+        stored: Its new pixels, or what was removed from them.
+        plan: What the instances of the derived series share, or those of the residual series.
         to: Path of the new file, in a folder that exists.
 
     Raises:
@@ -69,10 +70,11 @@ def write(
     )
     changes = {
         **derived(source, series, instance, plan, uid),
-        **lossy_history(found.elements, found.syntax, stored.array.nbytes),
+        **lossy_history(found.elements, found.syntax, stored.array.size),
         **extremes(source, stored.array),
         **_overlays(source, found.syntax, root / file.path),
-        "PixelData": new.element,
+        **(residual(source, series, instance, plan, stored) if stored.denoised else {}),
+        **new.elements,
     }
     body = source.patched(changes)
     if new.syntax == DeflatedExplicitVRLittleEndian:
@@ -108,7 +110,7 @@ def extremes(source: Elements, stored: NDArray[np.integer]) -> Changes:
     """Smallest and Largest Image Pixel Value anew, where the source has them (C.7.6.3.1.3)."""
     vr = "SS" if stored.dtype.kind == "i" else "US"
     values = {"SmallestImagePixelValue": stored.min(), "LargestImagePixelValue": stored.max()}
-    fits = source.number("BitsAllocated") <= 16
+    fits = stored.itemsize <= 2
     return {
         key: (vr, int(value)) if fits else None for key, value in values.items() if key in source
     }

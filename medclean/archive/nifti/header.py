@@ -21,6 +21,7 @@ from medclean.errors import DataError
 ENDINGS = (".nii", ".nii.gz")
 SIDECARS = (".json", ".bval", ".bvec")
 HEADERS = {348: (Nifti1Header, b"n+1\0"), 540: (Nifti2Header, b"n+2\0")}  # by size, with magic
+ESTIMATE = 1001  # intent code: values that were estimated, with a name that says of what
 GZIP = b"\x1f\x8b"
 MOST_COMPRESSED = 1032  # deflate cannot do better, so a header that claims more lies
 TAIL = 1 << 20  # bytes after the values that are kept; a bomb has more
@@ -140,6 +141,25 @@ def unpacked_whole(path: Path, header: Header) -> bytes:
         length = f"{len(raw)} bytes" if len(raw) < header.end else "far more"
         raise DataError(f"{length} unpacked, the header announces {header.end}")
     return raw
+
+
+def of_residual(head: bytes, dtype: np.dtype[Any]) -> bytes:
+    """The header, with its extensions, of what was removed from an image.
+
+    Data type and intercept are those of the differences, the slope is the image's. An intent,
+    "estimate", says that this is no image; the range to display is left open.
+
+    Args:
+        head: All that stands before the values.
+        dtype: Of the differences.
+    """
+    header = _parse(head)
+    header.set_data_dtype(dtype)
+    for field in ("scl_inter", "cal_min", "cal_max", "intent_p1", "intent_p2", "intent_p3"):
+        header[field] = 0
+    header["intent_code"], header["intent_name"] = ESTIMATE, b"residual"
+    block: bytes = header.binaryblock
+    return block + head[len(block) :]
 
 
 def sidecar(path: Path) -> dict[str, Any]:

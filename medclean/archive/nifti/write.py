@@ -7,6 +7,7 @@ from medclean.archive.derivation import Written
 from medclean.archive.nifti.header import (
     SIDECARS,
     is_compressed,
+    of_residual,
     read_header,
     stem,
     unpacked_whole,
@@ -25,13 +26,14 @@ def write(
     """Write a file of a series with other values.
 
     All else is the source's, byte for byte: header, orientation, data type, slope, extensions,
-    byte order, what follows the values. The same values give the same file.
+    byte order, what follows the values. The same values give the same file. A residual says that
+    it is one: see ``header.of_residual``.
 
     Args:
         root: What the instance's path is relative to.
         series: As ``scan`` found it.
         instance: Index in ``series.instances``.
-        stored: Its new values.
+        stored: Its new values, or what was removed from them.
         plan: Not used: NIfTI has no place for provenance, which the manifest keeps.
         to: In a folder that exists.
 
@@ -42,8 +44,10 @@ def write(
     path = root / series.instances[instance].path
     header = read_header(path)
     raw = unpacked_whole(path, header)
-    values = stored.array.astype(header.dtype, copy=False).tobytes()
-    content = raw[: header.offset] + values + raw[header.end :]
+    kind = stored.array.dtype.newbyteorder(header.dtype.byteorder)
+    values = stored.array.astype(kind, copy=False).tobytes()
+    head = of_residual(raw[: header.offset], kind) if stored.denoised else raw[: header.offset]
+    content = head + values + raw[header.end :]
     if is_compressed(path):
         packer = zlib.compressobj(LEVEL, wbits=31)  # a gzip stream without name and time
         content = packer.compress(content) + packer.flush()

@@ -1,0 +1,64 @@
+"""What is made of each file of a study, and where it lies in the output folder.
+
+Nothing else decides that: whoever needs the path of an output asks a Layout.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from medclean.archive.derivation import Role
+from medclean.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The places of outputs.
+
+    Attributes:
+        roles: What is made of each file: the image, and what was removed from it if asked for.
+    """
+
+    roles: tuple[Role, ...] = ("image",)
+
+    def path(self, source: str, role: Role = "image") -> str:
+        """Where an output lies, relative to the output folder.
+
+        Args:
+            source: Path of a file of the study, or of what is copied with it, relative to the root.
+            role: What is made of it.
+        """
+        return source if role == "image" else f"{role}/{source}"
+
+    def paths(self, source: str) -> tuple[str, ...]:
+        """All that is made of one file."""
+        return tuple(self.path(source, role) for role in self.roles)
+
+    def refuse_clashes(self, sources: Iterable[str]) -> None:
+        """Nothing, as long as all outputs have places of their own.
+
+        Args:
+            sources: Paths of all files that outputs are made of.
+
+        Raises:
+            UsageError: Two outputs would lie at one place, or one where another needs a folder.
+        """
+        files: dict[str, str] = {}
+        folders: dict[str, str] = {}
+        for source in sources:
+            for path in self.paths(source):
+                if path in files:
+                    raise _clash(path, files[path], source)
+                files[path] = source
+                above = path.rpartition("/")[0]
+                while above and above not in folders:
+                    folders[above] = source
+                    above = above.rpartition("/")[0]
+        for path in sorted(files.keys() & folders.keys()):
+            raise _clash(path, files[path], folders[path])
+
+
+def _clash(path: str, one: str, other: str) -> UsageError:
+    return UsageError(
+        f"the outputs of {one} and {other} would both need {path}: the study has a folder or file "
+        "of that name already; do it in a run of its own, or without --residual"
+    )
