@@ -22,7 +22,7 @@ from medclean.archive.dicom.read import read
 from medclean.archive.dicom.scan import scan
 from medclean.archive.dicom.transcode import opened
 from medclean.archive.dicom.write import write
-from medclean.archive.numbers import to_stored, unchanged
+from medclean.archive.numbers import residual, to_stored, unchanged
 
 STEP = Derivation(
     command="denoise",
@@ -62,9 +62,11 @@ def series_in(root, include=("all",)):
 
 
 def rewrite(root, series, place, plan, to, result=None):
-    """Write a file of a series with a result, or with its own numbers."""
+    """Write a file of a series with a result, or with its own numbers; or what that removed."""
     pixels = read(root, series, place)
     stored = unchanged(pixels) if result is None else to_stored(result, pixels)
+    if plan.derivation.role == "residual":
+        stored = residual(stored, pixels)
     return write(root, series, place, stored, plan, to)
 
 
