@@ -25,7 +25,7 @@ R = TypeVar("R")
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGXCPU)
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-_LEAST_SHARE, _LARGEST_SHARE = 3 << 30, 8 << 30  # bytes; libraries alone map one of them
+_LEAST_SHARE, _LARGEST_SHARE = 3 << 30, 32 << 30  # bytes; libraries alone map one of them
 _RUN = """
 import sys
 sys.path[:] = {path!r}
@@ -45,7 +45,7 @@ class Workers:
     Args:
         count: At most so many processes, of one thread each.
         seconds: Time limit of a task.
-        limit_bytes: Address space of a worker; if not given an even share of the memory, 8 GiB at
+        limit_bytes: Address space of a worker; if not given an even share of the memory, 32 GiB at
             most. A few damaged bytes make a codec ask for all there is.
     """
 

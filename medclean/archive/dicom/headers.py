@@ -31,8 +31,9 @@ from medclean.archive.dicom.values import (
 from medclean.archive.series import LeftOut, key_of
 from medclean.errors import DataError
 
-PIXELS_LIMIT = 1 << 31
-"""Bytes that the decoded pixels of one file may have."""
+PIXELS_LIMIT = 6 << 30
+"""Bytes that the decoded pixels of one file may have: more than native ones can (4 GiB), and less
+than a header of 65535 x 65535 pixels claims. The memory of a worker may set an earlier limit."""
 FRAMES_LIMIT = 1 << 20
 NATIVE = {
     "",  # no file meta: pydicom finds out which of them it is
