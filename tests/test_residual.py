@@ -168,6 +168,7 @@ def test_its_numbers_are_differences_in_the_source_s_units(study, out):
     [
         ({"modality": "MR", "slope": None, "intercept": None}, (None, None, None)),
         ({"modality": "MR", "slope": "2", "RescaleType": "normalized"}, (2, 0, "normalized")),
+        ({"modality": "MR", "slope": ["2", "3"]}, ([2, 3], 0, None)),  # the first one counts
         ({"slope": None, "intercept": None}, (1, 0, "US")),
         ({"modality": "SC", "slope": "2", "RescaleType": "HU"}, (2, 0, "US")),
     ],

@@ -51,7 +51,7 @@ def residual(
     file = series.instances[instance]
     images = (Source(file.sop_class, file.uid), _denoised(source, series, instance, plan, stored))
     rescale = _rescale(source, file.sop_class)
-    slope = 1.0 if "RescaleSlope" in rescale else float(source.text("RescaleSlope") or 1)
+    slope = "1" if "RescaleSlope" in rescale else source.text("RescaleSlope").split("\\")[0]
     return {
         **dict.fromkeys(_GONE),
         **references(source, series, images, plan.located),
@@ -61,7 +61,7 @@ def residual(
         "PixelRepresentation": 1,
         **rescale,
         "WindowCenter": "0",
-        "WindowWidth": f"{window(stored.array, slope):g}",
+        "WindowWidth": f"{window(stored.array, float(slope or 1)):g}",
         "VOILUTFunction": "LINEAR_EXACT",  # the other is not symmetric, and wants widths above 1
     }
 
