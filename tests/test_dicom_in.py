@@ -192,7 +192,7 @@ def test_padding_is_read_in_either_sign(tmp_path, vr):
     data.PixelPaddingValue = -2000 if vr == "SS" else 63536
     pixels = pixels_of(dicoms.save(data, tmp_path / "a"))
     assert pixels.padding[0].sum() == 6
-    assert pixels.encoding.forbidden == (-2000, -2000)
+    assert pixels.encoding.forbidden == ((-2000, -2000),)
 
 
 @pytest.mark.parametrize(

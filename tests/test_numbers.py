@@ -65,10 +65,10 @@ def test_any_result_is_storable_and_leaves_padding_alone(image, change):
     assert new.array.min() >= image.encoding.low
     assert new.array.max() <= image.encoding.high
     np.testing.assert_array_equal(new.array[image.padding], image.stored[image.padding])
-    if image.encoding.forbidden is not None:
-        low, high = image.encoding.forbidden
+    for frame, forbidden in enumerate(image.encoding.forbidden):
+        low, high = forbidden or (1, 0)
         whole = low == image.encoding.low and high == image.encoding.high
-        denoised = new.array[~image.padding]
+        denoised = new.array[frame][~image.padding[frame]]
         assert whole or not ((denoised >= low) & (denoised <= high)).any()
 
 
@@ -95,7 +95,7 @@ def test_each_frame_has_its_own_slope():
 
 def test_a_denoised_pixel_leaves_the_forbidden_range_by_the_nearer_side():
     stored = np.array([[[-2000, 0, 0, 0]]], np.int16)
-    how = encoding(16, signed=True, forbidden=(-2000, -1990))
+    how = encoding(16, signed=True, forbidden=((-2000, -1990),))
     mask = stored == -2000
     image = pixels(stored, how, mask)
     result = np.array([[[5.0, -1999.0, -1991.0, -1989.0]]], np.float32)
@@ -105,7 +105,7 @@ def test_a_denoised_pixel_leaves_the_forbidden_range_by_the_nearer_side():
 
 
 def test_the_forbidden_range_may_end_where_storing_ends():
-    image = pixels(np.full((1, 1, 2), 7, np.uint8), encoding(8, forbidden=(0, 3)))
+    image = pixels(np.full((1, 1, 2), 7, np.uint8), encoding(8, forbidden=((0, 3),)))
     assert to_stored(np.array([[[0.0, 2.0]]], np.float32), image).array.tolist() == [[[4, 4]]]
 
 

@@ -87,7 +87,10 @@ def test_kinds(tmp_path, modality, elements, kind):
 @pytest.mark.parametrize(
     ("elements", "reason"),
     [
-        ({"SOPClassUID": uids.EnhancedCTImageStorage}, "enhanced multi-frame"),
+        (
+            {"modality": "MR", "ImageType": ["ORIGINAL", "PRIMARY", "M", "MOSAIC"]},
+            "a mosaic of slices that does not say",
+        ),
         ({"SOPClassUID": uids.SegmentationStorage}, "not an image object"),
         ({"PhotometricInterpretation": "PALETTE COLOR"}, "not a monochrome integer image"),
         ({"SamplesPerPixel": 3, "PhotometricInterpretation": "RGB"}, "not a monochrome"),

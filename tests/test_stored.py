@@ -49,7 +49,7 @@ def test_declared_padding_at_the_border_is_masked_and_forbidden():
     stored = disc(-2000, 40)
     mask, forbidden = padding(stored, "CT", encoding(signed=True), (-2000, -2000))
     np.testing.assert_array_equal(mask, stored == -2000)
-    assert forbidden == (-2000, -2000)
+    assert forbidden == ((-2000, -2000),)
 
 
 def test_declared_padding_inside_the_image_is_background():
@@ -57,13 +57,21 @@ def test_declared_padding_inside_the_image_is_background():
     stored[0, 4, 4] = -2000
     mask, forbidden = padding(stored, "PT", encoding(signed=True), (-2000, -2000))
     assert mask[0, 4, 4]
-    assert forbidden is None
+    assert forbidden == (None,)
+
+
+def test_each_frame_has_padding_of_its_own():
+    stored = np.concatenate([disc(-2000, 40), disc(-2000, 40)])
+    stored[1, 4, 4] = -2000
+    mask, forbidden = padding(stored, "PT", encoding(signed=True, frames=2), (-2000, -2000))
+    np.testing.assert_array_equal(mask, stored == -2000)
+    assert forbidden == ((-2000, -2000), None)
 
 
 def test_padding_0_of_mr_is_background():
     mask, forbidden = padding(disc(0, 40), "MR", encoding(), (0, 0))
     assert mask.any()
-    assert forbidden is None
+    assert forbidden == (None,)
 
 
 def test_an_undeclared_border_of_ct_is_restored():
@@ -72,6 +80,6 @@ def test_an_undeclared_border_of_ct_is_restored():
     stored[0, 4, 4] = -2000  # inside: an image, of something
     mask, forbidden = padding(stored, "CT", how, None)
     assert mask.sum() == (stored == -2000).sum() - 1
-    assert forbidden is None
+    assert not forbidden
     assert not padding(stored, "MR", how, None)[0].any()
     assert not padding(disc(30, 40), "CT", how, None)[0].any()  # -994 HU is air

@@ -4,7 +4,7 @@ Pure functions of arrays; nothing here knows a file.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -28,8 +28,9 @@ class Encoding:
         intercept: In the series' unit.
         low: Least storable value.
         high: Greatest storable value.
-        forbidden: Inclusive range of stored values that mean "no pixel": a result that falls into
-            it moves to the nearest value outside. None where no value is reserved.
+        forbidden: Inclusive range of stored values that mean "no pixel", one a frame: a result
+            that falls into it moves to the nearest value outside. None where no value is reserved,
+            and nothing at all where that holds for all frames.
         table: What stands in the place of slope and intercept, which are 1 and 0 then.
     """
 
@@ -37,7 +38,7 @@ class Encoding:
     intercept: tuple[float, ...]
     low: int
     high: int
-    forbidden: tuple[int, int] | None = None
+    forbidden: tuple[tuple[int, int] | None, ...] = ()
     table: Table | None = None
 
     @property
@@ -60,7 +61,8 @@ class Pixels:
             cleared, or repeat the sign.
         padding: True where the source's stored value must be restored; the same shape.
         encoding: What the stored values mean.
-        digest: SHA-256 of ``stored``, little-endian, in C order, as hex.
+        digest: SHA-256 of ``stored``, little-endian, in C order, as hex; of all of it also in what
+            ``frame`` gives.
         syntax: Transfer Syntax UID of the file; ``""`` in NIfTI.
     """
 
@@ -74,6 +76,17 @@ class Pixels:
     def real(self) -> Image:
         """float32, the same shape, in the series' unit."""
         return to_real(self.stored, self.encoding)
+
+    def frame(self, number: int) -> "Pixels":
+        """One image alone, in the same memory: only its real-world values need be made."""
+        if len(self.stored) == 1:
+            return self
+        of, one = self.encoding, slice(number, number + 1)
+        encoding = replace(
+            of, slope=of.slope[one], intercept=of.intercept[one], forbidden=of.forbidden[one]
+        )
+        stored, padding = self.stored[one], self.padding[one]
+        return replace(self, stored=stored, padding=padding, encoding=encoding)
 
     def __getstate__(self) -> dict[str, Any]:
         """What crosses to another process: ``real`` is made anew there, which is quicker."""
@@ -168,12 +181,38 @@ def to_stored(result: Image, pixels: Pixels) -> Stored:
             within = np.clip(nearest, low, high)
             beyond = within != nearest
         clamped += int(np.count_nonzero(beyond & new))
-        if encoding.forbidden is not None:
-            hit = falls_into(within, encoding.forbidden) & new
-            within[hit] = _beside(exact[hit], encoding.forbidden, encoding)
+        if encoding.forbidden and (forbidden := encoding.forbidden[frame]):
+            hit = falls_into(within, forbidden) & new
+            within[hit] = _beside(exact[hit], forbidden, encoding)
             moved += int(np.count_nonzero(hit))
         np.copyto(array[frame], within, where=new, casting="unsafe")  # within its type
     return Stored(array, encoding, pixels.digest, clamped=clamped, moved=moved)
+
+
+class Storing:
+    """Stores results frame by frame, as they come; a frame without one keeps its own numbers.
+
+    Args:
+        pixels: What the reader gave.
+    """
+
+    def __init__(self, pixels: Pixels) -> None:
+        self.stored = unchanged(pixels)
+        self._pixels = pixels
+
+    def put(self, number: int, result: Image) -> None:
+        """Take the result of a frame, ``(rows, columns)``, as ``to_stored`` does.
+
+        Raises:
+            DataError: As ``to_stored``.
+        """
+        new, known = to_stored(result[np.newaxis], self._pixels.frame(number)), self.stored
+        if not new.changed:
+            return
+        array = known.array if known.changed else known.array.copy()
+        array[number] = new.array[0]
+        clamped, moved = known.clamped + new.clamped, known.moved + new.moved
+        self.stored = replace(known, array=array, changed=True, clamped=clamped, moved=moved)
 
 
 def residual(stored: Stored, pixels: Pixels) -> Stored:

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
+from itertools import groupby
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -24,6 +25,9 @@ class Instance:
         kind: ``""``, or the word of ``--include`` that let it in.
         occurrence: 0; k for the k-th further file of the whole scan, by path, with the same UID.
         repaired: The source has an empty or missing Type 1 UID, which was made good.
+        passed: Its images, by number, that go through unchanged, as they are of other kinds.
+        tiles: How many tiles of a mosaic show a slice; its images are tiles. 0 for other files.
+        bare: A multi-frame object that does not say what its frames are.
         vendor_units: Its real-world values are those of Philips, DV / (RS x SS), because the
             images of its series differ in scale.
         notes: What is odd about it, and harmless; for the manifest.
@@ -37,6 +41,9 @@ class Instance:
     kind: str = ""
     occurrence: int = 0
     repaired: bool = False
+    passed: tuple[int, ...] = ()
+    tiles: int = 0
+    bare: bool = False
     vendor_units: bool = False
     notes: tuple[str, ...] = ()
 
@@ -82,6 +89,7 @@ class Series:
         number: Series Number of the source.
         derived_number: Series Number that the derived series gets, free in the whole scan.
         residual_number: That the series of what was removed gets, if it is written.
+        notes: What is odd about how its images lie, without any value from a file.
     """
 
     key: str
@@ -95,6 +103,7 @@ class Series:
     number: int | None = None
     derived_number: int | None = None
     residual_number: int | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -102,24 +111,20 @@ class Series:
         return tuple(sorted({instance.kind for instance in self.instances} - {""}))
 
     def without(self, instances: Collection[int]) -> "Series":
-        """The series with gaps where these files were; their frames are gone from the groups."""
+        """The series without these files: their frames are gaps, on which a group breaks in two."""
         kept = [place for place in range(len(self.instances)) if place not in instances]
         moved = {place: new for new, place in enumerate(kept)}
-        groups = (
+        parts = (
             replace(
                 group,
-                frames=tuple(
-                    replace(frame, instance=moved[frame.instance])
-                    for frame in group.frames
-                    if frame.instance in moved
-                ),
+                frames=tuple(replace(frame, instance=moved[frame.instance]) for frame in part),
             )
             for group in self.groups
+            for whole, part in groupby(group.frames, lambda frame: frame.instance in moved)
+            if whole
         )
         return replace(
-            self,
-            instances=tuple(self.instances[place] for place in kept),
-            groups=tuple(group for group in groups if group.frames),
+            self, instances=tuple(self.instances[place] for place in kept), groups=tuple(parts)
         )
 
     def alone(self, instance: int) -> "Series":

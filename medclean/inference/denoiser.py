@@ -73,6 +73,8 @@ class Denoiser:
 
     def refusal(self, series: Series) -> str | None:
         """Why a series is not for this model; None where it is."""
+        if self.name != "identity" and any(instance.bare for instance in series.instances):
+            return "multi-frame without functional groups: only --model identity takes it"
         if self.plain:
             return None
         if series.modality in self.trained:

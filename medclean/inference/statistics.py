@@ -39,9 +39,15 @@ class Statistics:
 
 
 def measure(root: Path, series: Series, *, total: int, noise: bool) -> Summary:
-    """Read the only file of a series, and summarise it; runs in a worker process."""
+    """Read the only file of a series, and summarise it; runs in a worker process.
+
+    Frames that go through unchanged are no part of what is denoised, and do not count.
+    """
     pixels = formats.read(root, series, 0)
-    return summarise(pixels.real, pixels.padding, total=total, noise=noise)
+    real, padding, passed = pixels.real, pixels.padding, series.instances[0].passed
+    if passed:
+        real, padding = np.delete(real, passed, 0), np.delete(padding, passed, 0)
+    return summarise(real, padding, total=total, noise=noise)
 
 
 def together(one: Summary, other: Summary, *, total: int) -> Summary:

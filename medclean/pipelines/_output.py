@@ -6,13 +6,11 @@ from concurrent.futures import Future, wait
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from medclean.archive import formats
 from medclean.archive.derivation import Role, Written
 from medclean.archive.dicom.encode import NATIVE
 from medclean.archive.layout import Layout
-from medclean.archive.numbers import Pixels, Stored, residual, to_stored
+from medclean.archive.numbers import Pixels, Stored, Storing, residual
 from medclean.archive.runs.run import Run
 from medclean.archive.series import Frame, Series
 from medclean.archive.workers import Workers
@@ -59,7 +57,7 @@ class Output:
             for path, sha256 in staged.items()
         }
         self._missing = Counter(f.instance for group in series.groups for f in group.frames)
-        self._results: dict[int, Image] = {}
+        self._results: dict[int, Storing] = {}
         self._writing: deque[tuple[str, Future[Written]]] = deque()
 
     def has(self, instance: int) -> bool:
@@ -77,11 +75,11 @@ class Output:
         """
         if self.has(frame.instance):
             return
-        result = self._results.setdefault(frame.instance, np.empty_like(pixels.real))
-        result[frame.number] = image
+        storing = self._results.setdefault(frame.instance, Storing(pixels))
+        storing.put(frame.number, image)
         self._missing[frame.instance] -= 1
         if not self._missing[frame.instance]:
-            stored = to_stored(self._results.pop(frame.instance), pixels)
+            stored = self._results.pop(frame.instance).stored
             plainly = self._is_plain(pixels)
             self._write(frame.instance, "image", stored, plainly=plainly)
             if "residual" in self.plans:

@@ -253,7 +253,8 @@ class Work:
         if len({*uids} - self.uids) < len(uids):
             raise RuntimeError("two derived instances of one run have the same UID")
         self.uids.update(uids)
-        notes = sorted({note for written in kept.values() for note in written.notes})
+        told = {note for written in kept.values() for note in written.notes}
+        notes = sorted({*series.notes, *told})
         if output.no_residual:
             notes.append(f"no residual: {output.no_residual}")
             self.log.warn(f"{self.name(series)}: {notes[-1]}")
@@ -275,7 +276,7 @@ class Work:
 def _masked(pixels: Mapping[int, Pixels], frame: Frame) -> Image:
     """One image with the least value of its own where there is none: no model sees padding."""
     file = pixels[frame.instance]
-    image, padding = file.real[frame.number], file.padding[frame.number]
+    image, padding = file.frame(frame.number).real[0], file.padding[frame.number]
     if not padding.any() or padding.all():
         return image
     return np.where(padding, image[~padding].min(), image)

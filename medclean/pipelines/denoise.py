@@ -136,10 +136,12 @@ def _take_stock(found: Scan, run: Run, denoiser: Denoiser, log: Log) -> list[Ser
         if not run.owns(series.key):
             continue
         paths = [instance.path for instance in series.instances]
-        prints = (f"{i.path} {i.bytes} {i.uid}" for i in series.instances)
+        prints = (f"{i.path} {i.bytes} {i.uid} {i.passed or ''}".rstrip() for i in series.instances)
         run.expect(series.key, paths, sources=key_of(prints), modality=series.modality)
         if refusal:
-            run.skip(series.key, refusal, otherwise=Exit.MISSING)
+            bare = any(instance.bare for instance in series.instances)
+            otherwise = Exit.NOTHING_TO_DO if bare else Exit.MISSING
+            run.skip(series.key, refusal, otherwise=otherwise)
         else:
             todo.append(series)
     return todo
@@ -152,6 +154,8 @@ def _one(series: Series, work: Work, log: Log, bugs: list[Exception]) -> bool:
         work.bar.advance(sum(len(group.frames) for group in series.groups))
         return True
     name = work.name(series)
+    if series.notes:
+        log.warn(f"{name}: {'; '.join(series.notes)}")
     try:
         work.do(series)
     except (Stopped, WriteError):  # what stops this one stops them all

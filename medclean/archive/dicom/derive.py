@@ -3,14 +3,12 @@
 from contextlib import suppress
 from datetime import datetime
 
-from pydicom.uid import (
-    CTImageStorage,
-    EnhancedPETImageStorage,
-    PositronEmissionTomographyImageStorage,
-)
+from pydicom.uid import CTImageStorage, PositronEmissionTomographyImageStorage
 
 from medclean.archive.derivation import INCOMPLETE, MAKER, SCHEME, Code, Derivation
 from medclean.archive.dicom.elements import Changes, Elements, Item, Key, Value
+from medclean.archive.dicom.frames import MULTI_FRAME
+from medclean.archive.dicom.multiframe import of_frames
 from medclean.archive.dicom.plan import Plan
 from medclean.archive.dicom.references import code_item, references
 from medclean.archive.dicom.texts import framed
@@ -27,7 +25,6 @@ _SCANNER = (  # of General Equipment (C.7.5.1), what an item of Contributing Equ
     "DeviceSerialNumber",
     "SoftwareVersions",
 )
-_PET = (PositronEmissionTomographyImageStorage, EnhancedPETImageStorage)
 _REMOVED = (
     "LengthToEnd",  # retired, and would be wrong
     "InstanceCreationDate",
@@ -80,7 +77,7 @@ def derived(source: Elements, series: Series, instance: int, plan: Plan, uid: st
         uid: SOP Instance UID of the derived object.
     """
     derivation, file = plan.derivation, series.instances[instance]
-    return {
+    changes = {
         **removed(source),
         **_identity(source, series, file, plan, uid),
         "ImageType": image_type(source, file.sop_class, derivation),
@@ -90,6 +87,9 @@ def derived(source: Elements, series: Series, instance: int, plan: Plan, uid: st
         **_described(source, plan),
         **_stamped(source, derivation.stamp),
     }
+    if file.sop_class in MULTI_FRAME:  # of the above, part has another place there
+        changes |= of_frames(source, series, file, plan)
+    return changes
 
 
 def removed(source: Elements) -> Changes:
@@ -116,7 +116,10 @@ def image_type(source: Elements, sop_class: str, derivation: Derivation) -> byte
     if len(values) < 2:
         values = [b"", b"", *([b"AXIAL"] if sop_class == CTImageStorage else [])]
     second = b"SECONDARY" if derivation.prefix else values[1] or b"PRIMARY"
-    values[:2] = b"DERIVED", b"PRIMARY" if sop_class in _PET else second
+    values[:2] = (
+        b"DERIVED",
+        b"PRIMARY" if sop_class == PositronEmissionTomographyImageStorage else second,
+    )
     return b"\\".join(values)
 
 
@@ -126,7 +129,7 @@ def equipment(source: Elements, derivation: Derivation) -> list[Item]:
     The equipment at the top level stays the scanner's, a departure from the note there: private
     elements and converters depend on it.
     """
-    items = contents(source, "ContributingEquipmentSequence")
+    items: list[Item] = [*contents(source, "ContributingEquipmentSequence")]
     purposes = [
         purpose.text("CodeValue")
         for item in source.items("ContributingEquipmentSequence")

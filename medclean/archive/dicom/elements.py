@@ -7,6 +7,7 @@ names an element and its new value, the VR comes from the dictionary. PS3.5 sect
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
+from mmap import mmap
 from struct import Struct
 from typing import NamedTuple, TypeAlias
 
@@ -74,7 +75,7 @@ class Elements:
         depth: Sequences that it lies in.
     """
 
-    data: bytes
+    data: bytes | mmap
     start: int
     end: int
     explicit: bool = True
@@ -109,6 +110,13 @@ class Elements:
     def number(self, key: Key, absent: int = 0) -> int:
         """An unsigned binary integer such as Rows, little endian."""
         return int.from_bytes(self.value(key), "little") or absent
+
+    def private(self, group: int, creator: str, number: int) -> int | None:
+        """The tag of a private element, wherever its creator has put its block (PS3.5 7.8)."""
+        for block in range(0x10, 0x20):
+            if self.text(group << 16 | block) == creator:
+                return group << 16 | block << 8 | number
+        return None
 
     def items(self, key: Key) -> list["Elements"]:
         """The items of a sequence; none where it is absent or empty.

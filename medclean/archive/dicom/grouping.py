@@ -1,60 +1,121 @@
 """Which images of a series belong together, in what order, and where in the patient they lie."""
 
 from collections.abc import Hashable, Iterable, Sequence
+from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from medclean.archive.dicom import mosaic, stacks
+from medclean.archive.dicom.frames import Image
 from medclean.archive.dicom.headers import Header
 from medclean.archive.series import Frame, Group, Instance
 
 Vector = NDArray[np.float64]
-Member = tuple[int, Header]  # index in the series' instances
 
 SAME_PLACE = 0.01  # mm along the normal
+GAPS = "{} slices seem to be missing, as gaps in an even stack show; none is taken for a neighbour"
+UNEVEN = "its slices lie at uneven distances"
+SHEARED = "its slices move aside as they follow each other, as with a tilted gantry"
+PASSED = "{} frames of other kinds go through unchanged"
 
 
-def groups(instances: Sequence[Instance], headers: Sequence[Header]) -> tuple[Group, ...]:
-    """All frames of a series, each in one group.
+class Member(NamedTuple):
+    """A frame of a series with what is known of it."""
+
+    frame: Frame
+    image: Image
+
+
+Stack = list[Member]
+
+
+def groups(
+    instances: Sequence[Instance], headers: Sequence[Header]
+) -> tuple[tuple[Group, ...], tuple[str, ...]]:
+    """All frames of a series that are computed, each in one group; and what is odd about them.
 
     Images of one group have the same shape, orientation, spacing, contrast and type, and lie at
-    different positions of one stack; or they are a cine, at one position and in order of time.
-    What has no position, more than one frame, a fault, or a SOP Instance UID that occurred before,
-    is a group by itself; its shape is (0, 0) where the header shows the fault.
+    different positions of one stack, without a gap; or they are a cine, at one position and in
+    order of time. The frames of one file are apart from those of others, unless it has one only
+    or is a part of a concatenation. What has no position, a fault, or a SOP Instance UID that
+    occurred before, is a group by itself; its shape is (0, 0) where the header shows the fault.
 
     Args:
         instances: Files of a series.
         headers: Theirs, in the same order.
     """
-    members: dict[Hashable, list[Member]] = {}
+    members: dict[Hashable, Stack] = {}
     for index, (instance, header) in enumerate(zip(instances, headers, strict=True)):
-        key = _key(header) if _stacks(instance, header) else index
-        members.setdefault(key, []).append((index, header))
-    stacks = [stack for alike in members.values() for stack in _stacked(alike)]
-    return tuple(_group(stack, instances) for stack in stacks)
+        passed = frozenset(instance.passed)
+        for number, image in enumerate(images_of(header, instance)):
+            if number not in passed:
+                key = (*_apart(index, instance, header, image), *_key(header, image))
+                members.setdefault(key, []).append(Member(Frame(index, number), image))
+    found: list[Group] = []
+    notes: set[str] = set()
+    absent = 0
+    for stack in (stack for alike in members.values() for stack in _stacked(alike)):
+        parts, gone, odd = _even(stack)
+        for part in parts:
+            first = part[0].frame.instance
+            found.append(_group(part, instances[first], headers[first]))
+        absent += gone
+        notes |= odd
+    passed_on = sum(len(instance.passed) for instance in instances if not instance.tiles)
+    notes |= {GAPS.format(absent)} if absent else set()
+    notes |= {PASSED.format(passed_on)} if passed_on else set()
+    return tuple(found), tuple(sorted(notes))
 
 
-def normal_of(header: Header) -> Vector | None:
+def images_of(header: Header, instance: Instance) -> tuple[Image, ...]:
+    """What is known of each frame of a file: as many as it is believed to have."""
+    if header.images:
+        return header.images[: instance.frames]
+    image = Image(
+        type=header.image_type,
+        component=header.component,
+        position=header.position,
+        orientation=header.orientation,
+        spacing=header.spacing,
+        gap=header.gap,
+        contrast=header.contrast,
+        time=(*header.time, (header.instance_number or 0,)),
+        moment=header.time[0] or None,
+        trigger=header.trigger,
+    )
+    if instance.tiles:
+        return mosaic.images_of(image, instance.tiles, (header.rows, header.columns))
+    return (image,) * instance.frames
+
+
+def normal_of(image: Image) -> Vector | None:
     """Unit normal of the image plane; None where the header states none that is one."""
-    if header.orientation is None or header.position is None:
+    if image.orientation is None or image.position is None:
         return None
-    normal = np.cross(header.orientation[:3], header.orientation[3:])
+    normal = np.cross(image.orientation[:3], image.orientation[3:])
     length = np.linalg.norm(normal)
     return normal / length if length > 0.5 else None  # of unit vectors, at right angles, it is 1
 
 
-def _stacks(instance: Instance, header: Header) -> bool:
-    alone = instance.frames > 1 or (instance.occurrence and instance.uid) or header.broken
-    return not alone and normal_of(header) is not None
+def _apart(index: int, instance: Instance, header: Header, image: Image) -> tuple[Hashable, ...]:
+    """What keeps the frames of a file from those of others; nothing where they may meet."""
+    again = instance.occurrence and instance.uid
+    if again or header.broken or normal_of(image) is None:
+        return ("file", index)
+    if header.concatenation:
+        return ("concatenation", header.concatenation)
+    return ("file", index) if instance.frames > 1 else ()
 
 
-def _key(header: Header) -> Hashable:
+def _key(header: Header, image: Image) -> tuple[Hashable, ...]:
     """What all images of a stack have in common."""
     return (
-        *(header.rows, header.columns, header.sop_class, header.image_type),
-        _rounded(header.orientation, 3),
-        _rounded(header.spacing, 4),
-        header.contrast,
+        *(header.rows, header.columns, header.sop_class, image.type, image.component),
+        _rounded(image.orientation, 3),
+        _rounded(image.spacing, 4),
+        image.contrast,
     )
 
 
@@ -62,61 +123,80 @@ def _rounded(values: Iterable[float] | None, digits: int) -> tuple[float, ...]:
     return tuple(round(value, digits) + 0.0 for value in values or ())
 
 
-def _stacked(alike: list[Member]) -> list[list[Member]]:
+def _stacked(alike: Stack) -> list[Stack]:
     """Volumes, or cines, out of images that differ in position and time only.
 
     Images at one position are a cine if they have different trigger times, or if there is only one
-    position. Else the k-th image in time of each position makes the k-th volume.
+    position. Else the images of each temporal position make a volume, or where these are not
+    stated, the k-th image in time of each position the k-th volume.
     """
-    if normal_of(alike[0][1]) is None:
+    if normal_of(alike[0].image) is None:
         return [alike]
     places = _places(alike)
     most = max(map(len, places))
-    triggers = {header.trigger for _, header in max(places, key=len)}
+    triggers = {member.image.trigger for member in max(places, key=len)}
     if most > 1 and (len(places) == 1 or len(triggers) > 1):
         return places
+    moments = [[member.image.moment for member in place] for place in places]
+    if all(None not in stated and len({*stated}) == len(stated) for stated in moments):
+        by_moment: dict[Hashable, Stack] = {}
+        for member in (member for place in places for member in place):
+            by_moment.setdefault(member.image.moment, []).append(member)
+        return [by_moment[moment] for moment in sorted(by_moment)]  # type: ignore[type-var]
     return [[place[k] for place in places if k < len(place)] for k in range(most)]
 
 
-def _places(alike: list[Member]) -> list[list[Member]]:
+def _places(alike: Stack) -> list[Stack]:
     """Images by position along the normal; those of one position in order of time."""
-    heights = {index: _height(header) for index, header in alike}
-    ordered = sorted(alike, key=lambda member: heights[member[0]])
-    places: list[list[Member]] = []
-    for member in ordered:
-        if places and heights[member[0]] - heights[places[-1][0][0]] <= SAME_PLACE:
-            places[-1].append(member)
+    heights = [_height(member.image) for member in alike]
+    places: list[Stack] = []
+    last = -np.inf
+    for index in np.argsort(heights, kind="stable"):
+        if places and heights[index] - last <= SAME_PLACE:
+            places[-1].append(alike[index])
         else:
-            places.append([member])
+            places.append([alike[index]])
+            last = heights[index]
     return [sorted(place, key=_in_time) for place in places]
 
 
 def _in_time(member: Member) -> tuple[object, ...]:
-    _, header = member
-    return (header.time, header.instance_number or 0, header.path)
+    return (member.image.time, member.frame.instance, member.frame.number)
 
 
-def _height(header: Header) -> float:
-    normal = normal_of(header)
-    return 0.0 if normal is None else float(np.dot(normal, header.position or (0, 0, 0)))
+def _height(image: Image) -> float:
+    normal = normal_of(image)
+    return 0.0 if normal is None else float(np.dot(normal, image.position or (0, 0, 0)))
 
 
-def _group(stack: list[Member], instances: Sequence[Instance]) -> Group:
-    frames = tuple(
-        Frame(index, number) for index, _ in stack for number in range(instances[index].frames)
-    )
-    first = stack[0][1]
-    affine = affine_of([header for _, header in stack])
+def _even(stack: Stack) -> tuple[list[Stack], int, set[str]]:
+    """A stack without gaps, or its parts; how many slices the gaps lack; and what is odd."""
+    normal = normal_of(stack[0].image)
+    heights = [_height(member.image) for member in stack]
+    if normal is None or len(stack) == 1 or heights[-1] - heights[0] <= SAME_PLACE:
+        return [stack], 0, set()
+    gaps = stacks.missing(heights)
+    ends = [0, *(place + 1 for place in sorted(gaps)), len(stack)]
+    places = np.array([member.image.position for member in stack], float)
+    odd = {UNEVEN} if stacks.uneven(heights) else set()
+    odd |= {SHEARED} if stacks.sheared(places, normal) else set()
+    return [stack[start:end] for start, end in pairwise(ends)], sum(gaps.values()), odd
+
+
+def _group(stack: Stack, instance: Instance, header: Header) -> Group:
+    affine = affine_of([member.image for member in stack])
     lengths = np.linalg.norm(affine[:3, :3], axis=0)
+    parts = mosaic.side(instance.tiles) if instance.tiles else 1
+    shape = (header.rows // parts, header.columns // parts)
     return Group(
-        frames,
-        (0, 0) if first.broken else (first.rows, first.columns),
+        tuple(member.frame for member in stack),
+        (0, 0) if header.broken else shape,
         tuple(tuple(map(float, row)) for row in affine),
         (float(lengths[0]), float(lengths[1]), float(lengths[2])),
     )
 
 
-def affine_of(stack: Sequence[Header]) -> NDArray[np.float64]:
+def affine_of(stack: Sequence[Image]) -> NDArray[np.float64]:
     """(slice, row, column, 1) to patient coordinates (LPS) in mm (PS3.3 C.7.6.2.1.1).
 
     Slices follow from the first position to the last, also where they are sheared, as by a tilted
@@ -124,7 +204,7 @@ def affine_of(stack: Sequence[Header]) -> NDArray[np.float64]:
     none, the axes are the patient's.
 
     Args:
-        stack: Headers in order of position.
+        stack: Images in order of position.
     """
     first, last = stack[0], stack[-1]
     rows, columns = first.spacing or (1.0, 1.0)

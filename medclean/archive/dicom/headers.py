@@ -1,7 +1,8 @@
 """What a scan needs to know of a DICOM file; small, so that those of a whole archive fit."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from mmap import ACCESS_READ, mmap
 from pathlib import Path, PurePosixPath
 from sys import intern
 from typing import Literal
@@ -12,16 +13,21 @@ from pydicom.uid import (
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
+    MRImageStorage,
 )
 
+from medclean.archive.dicom import mosaic
+from medclean.archive.dicom.frames import MULTI_FRAME, Image
+from medclean.archive.dicom.functional import images_of
 from medclean.archive.dicom.modality_lut import has_lut
 from medclean.archive.dicom.parse import NotAnImage, Parsed, one_reason, parse_header
+from medclean.archive.dicom.transcode import opened
 from medclean.archive.dicom.values import (
     Values,
+    b_value,
     integer,
     number,
     numbers,
-    real,
     text,
     texts,
     unsigned,
@@ -43,6 +49,7 @@ NATIVE = {
     ExplicitVRBigEndian,
 }
 _ALLOCATED = (8, 16, 32)
+_PIXELS = 0x7FE00000  # the group that begins with them
 
 
 @dataclass(frozen=True)
@@ -73,6 +80,9 @@ class Header:
             time, acquisition date and time.
         trigger: Trigger Time, ms after the R wave.
         vendor_scale: Philips' scale slope (2005,xx0E).
+        images: What functional groups say of each frame; none where there are no such groups.
+        concatenation: Concatenation UID (0020,9161), of a multi-frame object in several files.
+        tiles: How many tiles of a mosaic show a slice; 0 where the file is none, or does not say.
     """
 
     path: str
@@ -113,6 +123,9 @@ class Header:
     time: tuple[float, float, float, str]
     trigger: float | None
     vendor_scale: float | None
+    images: tuple[Image, ...] = ()
+    concatenation: str = ""
+    tiles: int = 0
 
     @property
     def broken(self) -> str:
@@ -146,11 +159,26 @@ def read_header(root: Path, path: str) -> Header | LeftOut:
     try:
         parsed = parse_header(root / path)
         with one_reason("cannot be parsed"):
-            return header_of(parsed, path)
+            return detailed(header_of(parsed, path), root / path)
     except NotAnImage as why:
         return LeftOut(path, "skipped", str(why))
     except DataError as error:
         return LeftOut(path, "failed", str(error))
+
+
+def detailed(header: Header, file: Path) -> Header:
+    """The header with what is known of single images: frames of a file, or tiles of a mosaic."""
+    is_mosaic = header.sop_class == MRImageStorage and "MOSAIC" in header.image_type
+    if header.sop_class not in MULTI_FRAME and not is_mosaic:
+        return header
+    with open(file, "rb") as content, mmap(content.fileno(), 0, access=ACCESS_READ) as data:
+        elements = opened(data).elements.before(_PIXELS)
+        if is_mosaic:
+            alone = header.frames == 1
+            tiles = mosaic.tiles_of(elements, header.rows, header.columns) if alone else 0
+            return replace(header, tiles=tiles)
+        images, whole = images_of(elements), elements.text("ConcatenationUID")
+    return replace(header, images=images, concatenation=whole)
 
 
 def header_of(parsed: Parsed, path: str) -> Header:
@@ -208,7 +236,7 @@ def header_of(parsed: Parsed, path: str) -> Header:
         contrast=(
             number(data, "EchoTime"),
             number(data, "InversionTime"),
-            real(data, "DiffusionBValue"),
+            b_value(data),
         ),
         time=(
             number(data, "TemporalPositionIdentifier") or 0.0,

@@ -5,37 +5,25 @@ Never by Modality: a dose screen states CT too.
 
 import re
 from collections.abc import Callable, Collection, Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 from pydicom.config import IGNORE
 from pydicom.uid import (
     UID,
     CTImageStorage,
-    EnhancedCTImageStorage,
-    EnhancedMRImageStorage,
-    EnhancedPETImageStorage,
-    LegacyConvertedEnhancedCTImageStorage,
-    LegacyConvertedEnhancedMRImageStorage,
-    LegacyConvertedEnhancedPETImageStorage,
     MRImageStorage,
     PositronEmissionTomographyImageStorage,
     SecondaryCaptureImageStorage,
 )
 
+from medclean.archive.dicom.frames import MULTI_FRAME, Image
 from medclean.archive.dicom.headers import Header
 
 CLASSIC: dict[str, str] = {
     CTImageStorage: "CT",
     MRImageStorage: "MR",
     PositronEmissionTomographyImageStorage: "PT",
-}
-MULTI_FRAME: dict[str, str] = {
-    EnhancedCTImageStorage: "CT",
-    EnhancedMRImageStorage: "MR",
-    EnhancedPETImageStorage: "PT",
-    LegacyConvertedEnhancedCTImageStorage: "CT",
-    LegacyConvertedEnhancedMRImageStorage: "MR",
-    LegacyConvertedEnhancedPETImageStorage: "PT",
 }
 _MODALITIES = CLASSIC | MULTI_FRAME
 # Words of Image Type, from value 3 on.
@@ -51,6 +39,10 @@ _MAPS = {
 _ENERGY_MAPS = {
     *("MAT_SPECIFIC", "MAT_REMOVED", "MAT_FRACTIONAL", "MAT_MODIFIED", "MAT_VALUE_BASED"),
     *("EFF_ATOMIC_NUM", "ELECTRON_DENSITY"),
+}
+_CALCULATED = {  # of Frame Type, beside those above
+    *("ADDITION", "DIVISION", "MASKED", "MAXIMUM", "MINIMUM", "MULTIPLICATION", "RESAMPLED"),
+    *("STD_DEVIATION", "T_TEST", "Z_SCORE", "MAX_IP", "MIN_IP", "QUANTITY"),
 }
 _NO_IMAGES = re.compile("Segmentation|Dose|Parametric Map|Surface|Spectroscopy|Raw Data|Waveform")
 _RAW_AND_SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66"  # of classes newer than the dictionary too
@@ -68,6 +60,47 @@ class Kind(NamedTuple):
     word: str
     reason: str
     holds: Callable[[Header], bool]
+
+
+class Choice(NamedTuple):
+    """What becomes of an object.
+
+    Attributes:
+        kind: The word of ``--include`` for it, or for some of its frames; ``""`` where none is.
+        why_not: Why it is skipped; ``""`` where it is not.
+        passed: Its frames that go through unchanged, by number, as they are of other kinds.
+    """
+
+    kind: str
+    why_not: str
+    passed: tuple[int, ...] = ()
+
+
+def choose(header: Header, include: Collection[str] = ()) -> Choice:
+    """Whether to take an object, and which of its frames.
+
+    Args:
+        header: Of the object.
+        include: Kinds that are let in; ``"all"`` for every one that can be.
+    """
+    if not header.images or header.broken:
+        return Choice(*kind_of(header, include))
+    # What the whole is by its Image Type says little of a frame, such as MIXED.
+    kind, why_not = kind_of(replace(header, image_type=(), component=""), include)
+    if why_not:
+        return Choice(kind, why_not)
+    found: dict[Image, tuple[str, str]] = {}
+    kinds = []
+    for image in header.images:
+        alike = Image(image.type, image.component, image.calculated, image.rescale_type)
+        if alike not in found:
+            found[alike] = kind_of(_as_header(header, alike), include)
+        kinds.append(found[alike])
+    if all(reason for _, reason in kinds):
+        return Choice(*kinds[0])
+    taken = next((word for word, reason in kinds if word and not reason), "")
+    passed = (number for number, (_, reason) in enumerate(kinds) if reason)
+    return Choice(kind or taken, "", tuple(passed))
 
 
 def kind_of(header: Header, include: Collection[str] = ()) -> tuple[str, str]:
@@ -95,9 +128,11 @@ def modality_of(header: Header) -> str:
 
 def unit_of(header: Header) -> str:
     """Of the real-world values: HU, Bq/ml where Units (0054,1001) says so, else ``"au"``."""
+    image = header.images[0] if header.images else Image()
+    rescale_type, stated = header.rescale_type or image.rescale_type, header.units or image.units
     units = {("CT", ""): "HU", ("CT", "HU"): "HU", ("PT", "BQML"): "Bq/ml"}
     modality = modality_of(header)
-    return units.get((modality, header.rescale_type if modality == "CT" else header.units), "au")
+    return units.get((modality, rescale_type if modality == "CT" else stated), "au")
 
 
 def has_no_pixels(header: Header) -> bool:
@@ -125,14 +160,9 @@ def is_no_monochrome(header: Header) -> bool:
     return header.samples != 1 or header.pixels != "integer" or not monochrome
 
 
-def is_multi_frame(header: Header) -> bool:
-    """Enhanced or legacy-converted CT, MR or PET."""
-    return header.sop_class in MULTI_FRAME
-
-
-def is_mosaic(header: Header) -> bool:
-    """A Siemens MOSAIC, whose neighbouring pixels may lie in different slices."""
-    return modality_of(header) == "MR" and "MOSAIC" in _words(header)
+def is_unknown_mosaic(header: Header) -> bool:
+    """A Siemens MOSAIC, whose neighbouring pixels lie in different slices: nobody knows where."""
+    return modality_of(header) == "MR" and "MOSAIC" in _words(header) and not header.tiles
 
 
 def is_own(header: Header) -> bool:
@@ -181,8 +211,7 @@ KINDS = (  # in the order in which they are told
     Kind("", "states no SOP Class", has_no_class),
     Kind("", "not an image object", is_no_image),
     Kind("", "not a monochrome integer image", is_no_monochrome),
-    Kind("", "enhanced multi-frame is not supported yet", is_multi_frame),
-    Kind("", "a mosaic of slices is not supported", is_mosaic),
+    Kind("", "a mosaic of slices that does not say how many tiles it has", is_unknown_mosaic),
     Kind("own", "made by medclean", is_own),
     Kind("secondary", "Secondary Capture", is_secondary),
     Kind("other", "not CT, MR or PET", is_other),
@@ -190,6 +219,25 @@ KINDS = (  # in the order in which they are told
     Kind("phase", "phase, real or imaginary part", is_phase),
     Kind("map", "a map, projection or other computed image", is_map),
 )
+
+
+def _as_header(header: Header, image: Image) -> Header:
+    """A frame as if it were a classic image: calculated ones are projections.
+
+    Of a flavour (value 3), PERFUSION says what the frame is for; what was made of several is told
+    by value 4 (PS3.3 C.8.16.1.3 and C.8.16.1.4).
+    """
+    words = [*image.type[:2], *(word for word in image.type[2:3] if word != "PERFUSION")]
+    words += image.type[3:]
+    if image.calculated or _CALCULATED & set(image.type[2:]):
+        words.append("PROJECTION")
+    return replace(
+        header,
+        image_type=tuple(words),
+        component=image.component,
+        rescale_type=image.rescale_type,
+        images=(),
+    )
 
 
 def _kinds(header: Header) -> Iterator[Kind]:

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from medclean.archive.derivation import Derivation
+from medclean.archive.dicom.frames import MULTI_FRAME
 from medclean.archive.dicom.uids import series_uid
-from medclean.archive.series import Frame, Series
+from medclean.archive.series import Frame, Group, Series
 
 Located: TypeAlias = Mapping[str, tuple[str, str]]
 
@@ -37,6 +38,8 @@ class Plan:
         syntax: As ``--syntax`` has it.
         series_uid: Of the derived series.
         sources: What each instance is computed from, itself among it, by the path of its file.
+        frames: What each processed frame of a multi-frame object is computed from, by the path of
+            its file and by its number.
         left_out: What names the source instances that the derived series lacks; they enter both
             UIDs, and the series says that it is incomplete.
         located: Study and Series Instance UID of instances elsewhere, by SOP Instance UID: those
@@ -47,13 +50,15 @@ class Plan:
     syntax: str
     series_uid: str
     sources: Mapping[str, tuple[Source, ...]]
+    frames: Mapping[str, Mapping[int, tuple[Source, ...]]] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
     located: Located = field(default_factory=dict)
 
     def alone(self, instance: int) -> "Plan":
         """The plan for one instance: little to send to a worker process."""
         path = tuple(self.sources)[instance]
-        return replace(self, sources={path: self.sources[path]})
+        frames = {path: self.frames[path]} if path in self.frames else {}
+        return replace(self, sources={path: self.sources[path]}, frames=frames)
 
 
 def plan(
@@ -82,6 +87,7 @@ def plan(
         syntax,
         series_uid(series, derivation, names),
         _sources(series, context),
+        _frame_sources(series, context),
         names,
         located or {},
     )
@@ -96,10 +102,28 @@ def _sources(series: Series, context: int | None) -> dict[str, tuple[Source, ...
                 used[instance].update(group.frames)
             continue
         for place, frame in enumerate(group.frames):
-            first = max(0, place - context // 2)
-            used[frame.instance].update(group.frames[first : place + context // 2 + 1])
+            used[frame.instance].update(_window(group, place, context))
     files = zip(series.instances, used, strict=True)
     return {file.path: _named(series, frames) for file, frames in files}
+
+
+def _frame_sources(series: Series, context: int | None) -> dict[str, dict[int, tuple[Source, ...]]]:
+    """For each frame of a multi-frame object, what it is computed from."""
+    sources: dict[str, dict[int, tuple[Source, ...]]] = {
+        file.path: {} for file in series.instances if file.sop_class in MULTI_FRAME
+    }
+    for group in series.groups if sources else ():
+        whole = _named(series, group.frames) if context is None else ()
+        for place, frame in enumerate(group.frames):
+            path = series.instances[frame.instance].path
+            if path in sources:
+                used = _window(group, place, context or 1)
+                sources[path][frame.number] = whole or _named(series, used)
+    return sources
+
+
+def _window(group: Group, place: int, context: int) -> tuple[Frame, ...]:
+    return group.frames[max(0, place - context // 2) : place + context // 2 + 1]
 
 
 def _named(series: Series, frames: Iterable[Frame]) -> tuple[Source, ...]:
@@ -108,6 +132,6 @@ def _named(series: Series, frames: Iterable[Frame]) -> tuple[Source, ...]:
         numbers.setdefault(frame.instance, []).append(frame.number + 1)
     files = ((series.instances[place], tuple(used)) for place, used in numbers.items())
     return tuple(
-        Source(file.sop_class, file.uid, () if len(used) == file.frames else used)
+        Source(file.sop_class, file.uid, () if file.tiles or len(used) == file.frames else used)
         for file, used in files
     )

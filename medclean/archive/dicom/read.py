@@ -1,12 +1,15 @@
 """One DICOM file as pixels: stored integers, real-world values, and what of them is no image."""
 
 from dataclasses import replace
+from math import isfinite
 from pathlib import Path
 from typing import NamedTuple
 
 from pydicom.dataset import FileDataset
 
-from medclean.archive.dicom.headers import Header, header_of
+from medclean.archive.dicom import mosaic
+from medclean.archive.dicom.frames import Image
+from medclean.archive.dicom.headers import Header, detailed, header_of
 from medclean.archive.dicom.kinds import modality_of
 from medclean.archive.dicom.modality_lut import modality_lut
 from medclean.archive.dicom.parse import NotAnImage, Parsed, one_reason, parse
@@ -50,7 +53,8 @@ def read(root: Path, series: Series, instance: int) -> Pixels:
             kept.
     """
     source = series.instances[instance]
-    return pixels_of(load(root / source.path), vendor_units=source.vendor_units)
+    decoded = load(root / source.path)
+    return pixels_of(decoded, vendor_units=source.vendor_units, tiles=source.tiles)
 
 
 def load(path: Path) -> Decoded:
@@ -63,7 +67,8 @@ def load(path: Path) -> Decoded:
         data = parse(path)
         with one_reason("cannot be parsed"):
             held = len(data.get("PixelData") or b"")
-            header = header_of(Parsed(data, "integer" if held else "", held), path.name)
+            parsed = Parsed(data, "integer" if held else "", held)
+            header = detailed(header_of(parsed, path.name), path)
     except NotAnImage as why:
         raise DataError(f"has changed since it was found: {why}") from None
     if not header.pixels:
@@ -75,13 +80,14 @@ def load(path: Path) -> Decoded:
     return Decoded(data, header, decode(data, header))
 
 
-def pixels_of(decoded: Decoded, *, vendor_units: bool = False) -> Pixels:
+def pixels_of(decoded: Decoded, *, vendor_units: bool = False, tiles: int = 0) -> Pixels:
     """What the decoded integers mean.
 
     Args:
         decoded: As ``load`` gives it.
         vendor_units: Divide real-world values by Philips' RS x SS, so that those of a series with
             several scales compare (see ``values.vendor_scale``).
+        tiles: How many tiles of a mosaic show a slice; they become frames. 0 for other images.
 
     Raises:
         DataError: No slope, or none that can be inverted; or a table that is damaged.
@@ -89,12 +95,15 @@ def pixels_of(decoded: Decoded, *, vendor_units: bool = False) -> Pixels:
     header, facts = decoded.header, values(decoded.data)
     # Where the value does not end at Bits Stored, as in old files, no bit is taken away.
     bits = header.stored if header.high == header.stored - 1 else header.allocated
-    stored = meaningful(decoded.words, bits)
+    whole = meaningful(decoded.words, bits)
+    stored = mosaic.cut(whole, tiles) if tiles else whole
     ends = storable(bits, signed=header.signed)
     if table := modality_lut(decoded.data, ends):
-        encoding = Encoding((1.0,) * header.frames, (0.0,) * header.frames, *ends, table=table)
+        encoding = Encoding((1.0,) * len(stored), (0.0,) * len(stored), *ends, table=table)
     else:
-        encoding = _encoding(facts, header, ends, vendor_units)
+        scales = _scales(facts, header, vendor_units, frames=len(stored))
+        slopes, intercepts = zip(*scales, strict=True)
+        encoding = Encoding(slopes, intercepts, *ends)
     declared = declared_padding(
         unsigned(facts, "PixelPaddingValue"),
         unsigned(facts, "PixelPaddingRangeLimit"),
@@ -111,15 +120,29 @@ def pixels_of(decoded: Decoded, *, vendor_units: bool = False) -> Pixels:
     )
 
 
-def _encoding(facts: Values, header: Header, ends: tuple[int, int], vendor_units: bool) -> Encoding:
-    """Slope and intercept of Modality LUT (PS3.3 C.11.1), the identity where there are none."""
-    slope, intercept = _stated(facts, "RescaleSlope", 1.0), _stated(facts, "RescaleIntercept", 0.0)
-    if slope == 0:
-        raise DataError("Rescale Slope is 0, so that all pixels mean the same; expected another")
-    if vendor_units:
-        scale = slope * (vendor_scale(facts) or 1.0)
-        slope, intercept = slope / scale, intercept / scale
-    return Encoding((slope,) * header.frames, (intercept,) * header.frames, *ends)
+def _scales(
+    facts: Values, header: Header, vendor_units: bool, *, frames: int
+) -> list[tuple[float, float]]:
+    """Slope and intercept of each frame, the identity where there are none (PS3.3 C.11.1).
+
+    Those of its Pixel Value Transformation stand before those of the whole (C.7.6.16.2.9).
+    """
+    common = _stated(facts, "RescaleSlope", 1.0), _stated(facts, "RescaleIntercept", 0.0)
+    scales = []
+    for image in header.images or (Image(vendor_scale=vendor_scale(facts)),) * frames:
+        slope = common[0] if image.slope is None else image.slope
+        intercept = common[1] if image.intercept is None else image.intercept
+        if not isfinite(slope + intercept):
+            raise DataError("a frame's Rescale Slope or Intercept is no finite number")
+        if slope == 0:
+            raise DataError(
+                "Rescale Slope is 0, so that all pixels mean the same; expected another"
+            )
+        if vendor_units:
+            scale = slope * (image.vendor_scale or 1.0)
+            slope, intercept = slope / scale, intercept / scale
+        scales.append((slope, intercept))
+    return scales
 
 
 def _stated(facts: Values, keyword: str, absent: float) -> float:

@@ -8,7 +8,7 @@ from medclean.archive.dicom.plan import Located, Source
 from medclean.archive.series import Series
 
 _PURPOSE = Code("121322", "DCM", "Source image for image processing operation")
-_Tree = dict[str, dict[str, dict[str, str]]]  # SOP Class UID by study, series and instance
+Tree = dict[str, dict[str, dict[str, str]]]  # SOP Class UID by study, series and instance
 
 
 def code_item(code: Code) -> Item:
@@ -37,24 +37,25 @@ def references(
     tree = _stated(source, series.study_uid)
     for image in sources:
         where = image.series_uid or series.series_uid
-        _place(tree, series.study_uid, where, image.uid, image.sop_class)
+        place(tree, series.study_uid, where, image.uid, image.sop_class)
     for item in source.items("ReferencedImageSequence"):
         uid = item.text("ReferencedSOPInstanceUID")
         if uid in located:
-            _place(tree, *located[uid], uid, item.text("ReferencedSOPClassUID"))
-    here = _series_items(tree.pop(series.study_uid))
+            place(tree, *located[uid], uid, item.text("ReferencedSOPClassUID"))
+    here = series_items(tree.pop(series.study_uid))
     elsewhere: list[Item] = [
-        {"StudyInstanceUID": study, "ReferencedSeriesSequence": _series_items(found)}
+        {"StudyInstanceUID": study, "ReferencedSeriesSequence": series_items(found)}
         for study, found in tree.items()
     ]
     return {
-        "SourceImageSequence": [_source_item(image) for image in sources],
+        "SourceImageSequence": [source_item(image) for image in sources],
         "ReferencedSeriesSequence": here,
         "StudiesContainingOtherReferencedInstancesSequence": elsewhere or None,
     }
 
 
-def _source_item(image: Source) -> Item:
+def source_item(image: Source) -> Item:
+    """An image that another was computed from (PS3.3 10.3, C.7.6.1.1.4)."""
     frames = {"ReferencedFrameNumber": "\\".join(map(str, image.frames))} if image.frames else {}
     return {
         "ReferencedSOPClassUID": image.sop_class,
@@ -65,10 +66,10 @@ def _source_item(image: Source) -> Item:
     }
 
 
-def _stated(source: Elements, study: str) -> _Tree:
+def _stated(source: Elements, study: str) -> Tree:
     """What the source says about the whereabouts of its references."""
     others = source.items("StudiesContainingOtherReferencedInstancesSequence")
-    tree: _Tree = {study: {}}
+    tree: Tree = {study: {}}
     for where, level in [
         (study, source),
         *((item.text("StudyInstanceUID"), item) for item in others),
@@ -79,22 +80,26 @@ def _stated(source: Elements, study: str) -> _Tree:
                     item.text("ReferencedSOPInstanceUID"),
                     item.text("ReferencedSOPClassUID"),
                 )
-                _place(tree, where, series.text("SeriesInstanceUID"), uid, sop_class)
+                place(tree, where, series.text("SeriesInstanceUID"), uid, sop_class)
     return tree
 
 
-def _place(tree: _Tree, study: str, series: str, uid: str, sop_class: str) -> None:
+def place(tree: Tree, study: str, series: str, uid: str, sop_class: str) -> None:
+    """Add an instance."""
     tree.setdefault(study, {}).setdefault(series, {})[uid] = sop_class
 
 
-def _series_items(found: dict[str, dict[str, str]]) -> list[Item]:
+def series_items(
+    found: dict[str, dict[str, str]], instances: str = "ReferencedInstanceSequence"
+) -> list[Item]:
+    """Series and their instances as items of Referenced Series Sequence, which differs by place."""
     return [
         {
             "SeriesInstanceUID": series,
-            "ReferencedInstanceSequence": [
+            instances: [
                 {"ReferencedSOPClassUID": sop_class, "ReferencedSOPInstanceUID": uid}
-                for uid, sop_class in instances.items()
+                for uid, sop_class in known.items()
             ],
         }
-        for series, instances in found.items()
+        for series, known in found.items()
     ]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydicom.uid import CTImageStorage
 
 from medclean.archive.dicom.elements import Changes, Elements
-from medclean.archive.dicom.kinds import MULTI_FRAME
+from medclean.archive.dicom.frames import MULTI_FRAME
 from medclean.archive.dicom.plan import Plan, Source
 from medclean.archive.dicom.references import references
 from medclean.archive.dicom.uids import instance_uid, series_uid

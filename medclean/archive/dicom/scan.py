@@ -8,9 +8,11 @@ from itertools import islice
 from pathlib import Path
 from typing import TypeAlias
 
+from medclean.archive.dicom import mosaic
+from medclean.archive.dicom.frames import MULTI_FRAME
 from medclean.archive.dicom.grouping import groups
 from medclean.archive.dicom.headers import Header, read_headers
-from medclean.archive.dicom.kinds import kind_of, modality_of, unit_of
+from medclean.archive.dicom.kinds import choose, modality_of, unit_of
 from medclean.archive.dicom.uids import hashed_uid
 from medclean.archive.series import Instance, LeftOut, Scan, Series, key_of
 from medclean.archive.workers import Workers
@@ -50,7 +52,7 @@ def scan(
     members: dict[Uids, list[tuple[Header, Instance]]] = defaultdict(list)
     located: dict[str, Uids] = {}
     for header, occurrence in zip(headers, _occurrences(headers), strict=True):
-        kind, why_not = kind_of(header, include)
+        kind, why_not, passed = choose(header, include)
         uids = uids_of(header)
         if kind == "localizer":
             located[header.uid] = uids
@@ -59,12 +61,15 @@ def scan(
             continue
         instance = Instance(
             path=header.path,
-            frames=1 if header.broken else header.frames,  # what it claims is not to be believed
+            frames=_frames(header),
             bytes=header.bytes,
             uid=header.uid,
             sop_class=header.sop_class,
             kind=kind,
             occurrence=occurrence,
+            passed=passed or tuple(range(header.tiles, _frames(header) if header.tiles else 0)),
+            tiles=header.tiles,
+            bare=header.sop_class in MULTI_FRAME and not header.images,
             repaired=header.repaired,
             vendor_units=uids in compared,
             notes=header.notes,
@@ -86,6 +91,13 @@ def uids_of(header: Header) -> Uids:
     study = header.study_uid or hashed_uid(("medclean-study-1", header.context))
     series = header.series_uid or hashed_uid(("medclean-series-1", study, header.context))
     return study, series
+
+
+def _frames(header: Header) -> int:
+    """Images of a file; where it is broken, what it claims is not to be believed."""
+    if header.broken:
+        return 1
+    return mosaic.side(header.tiles) ** 2 if header.tiles else header.frames
 
 
 def _headers(
@@ -150,7 +162,9 @@ def _in_vendor_units(headers: Iterable[Header]) -> set[Uids]:
     scales: dict[Uids, set[float | None]] = defaultdict(set)
     for header in headers:
         if modality_of(header) == "MR" and header.pixels:
-            scales[uids_of(header)].add(header.vendor_scale)
+            scales[uids_of(header)] |= {image.vendor_scale for image in header.images} or {
+                header.vendor_scale
+            }
     return {uids for uids, found in scales.items() if len(found) > 1 and None not in found}
 
 
@@ -158,14 +172,16 @@ def _series(uids: Uids, files: list[tuple[Header, Instance]]) -> Series:
     headers, instances = tuple(zip(*files, strict=True))
     model = next((header for header in headers if modality_of(header)), headers[0])
     numbers = (header.series_number for header in headers)
+    arranged, notes = groups(instances, headers)
     return Series(
         key=key_of(("dicom", *uids)),
         format="dicom",
         modality=modality_of(model),
         unit=unit_of(model),
         instances=instances,
-        groups=groups(instances, headers),
+        groups=arranged,
         study_uid=uids[0],
         series_uid=uids[1],
         number=next((number for number in numbers if number is not None), None),
+        notes=notes,
     )

@@ -57,8 +57,8 @@ def declared_padding(
 
 def padding(
     stored: Integers, modality: str, encoding: Encoding, declared: tuple[int, int] | None
-) -> tuple[Mask, tuple[int, int] | None]:
-    """Where pixels are no image, and the range that a denoised pixel must not take.
+) -> tuple[Mask, tuple[tuple[int, int] | None, ...]]:
+    """Where pixels are no image, and the range that a denoised pixel must not take, for each frame.
 
     The range is none where it is background: 0 in MR, or a value that occurs away from the border.
     A border of CT that is constant and not above -1024 HU counts as padding undeclared; one pixel
@@ -70,12 +70,13 @@ def padding(
         encoding: Slope and intercept are asked; a table has no values as low as air.
         declared: As ``declared_padding`` gives it.
     """
-    mask, forbidden = np.zeros(stored.shape, bool), declared
+    mask = np.zeros(stored.shape, bool)
+    forbidden: tuple[tuple[int, int] | None, ...] = ()
     if declared is not None:
         mask = falls_into(stored, declared)
-        inside = any((frame & ~_at_border(frame)).any() for frame in mask)
-        if inside or (modality == "MR" and declared[0] <= 0 <= declared[1]):
-            forbidden = None
+        zero = modality == "MR" and declared[0] <= 0 <= declared[1]
+        inside = [zero or bool((frame & ~_at_border(frame)).any()) for frame in mask]
+        forbidden = tuple(None if background else declared for background in inside)
     if modality == "CT" and encoding.table is None:
         for frame, (slope, intercept) in enumerate(encoding.scales):
             border = _border(stored[frame])

@@ -1,6 +1,7 @@
 """Files of any native encoding, and their data sets as explicit VR little endian (PS3.5 A)."""
 
 import zlib
+from mmap import mmap
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +17,6 @@ from pydicom.valuerep import EXPLICIT_VR_LENGTH_32, VR
 from medclean.archive.dicom.elements import (
     UNDEFINED,
     Elements,
-    Item,
     Key,
     Span,
     header,
@@ -48,7 +48,7 @@ class Opened(NamedTuple):
     syntax: str
 
 
-def opened(data: bytes) -> Opened:
+def opened(data: bytes | mmap) -> Opened:
     """Take a DICOM file apart, also one without preamble and file meta, as pydicom would.
 
     Explicit or implicit VR is what its first element shows.
@@ -69,7 +69,7 @@ def opened(data: bytes) -> Opened:
     return Opened(meta, Elements(data, start, len(data), explicit, ">" if big else "<"), syntax)
 
 
-def inflated(data: bytes, start: int) -> bytes:
+def inflated(data: bytes | mmap, start: int) -> bytes:
     """The data set of the deflated transfer syntax, which is raw deflate (PS3.5 A.5).
 
     Raises:
@@ -111,7 +111,7 @@ def transcoded(source: Elements, *, signed: bool = False) -> bytes:
     return b"".join(_element(source, tag, span, signed) for tag, span in spans if tag & 0xFFFF)
 
 
-def contents(source: Elements, key: Key) -> list[Item]:
+def contents(source: Elements, key: Key) -> list[bytes]:
     """The items of a sequence, encoded as the data set is, so that more can stand beside them."""
     return [
         item.data[item.start : item.end] if item.explicit == source.explicit else transcoded(item)

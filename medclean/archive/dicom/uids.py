@@ -67,7 +67,8 @@ def instance_uid(
     """
     step = _step("medclean-sop-1", derivation)
     origin = (series.study_uid, series.series_uid, file.uid, position, number, str(file.occurrence))
-    return hashed_uid((*step, *origin, source, result, *sorted(left_out)))
+    passed = (f"frame {number} unchanged" for number in file.passed)
+    return hashed_uid((*step, *origin, source, result, *sorted(left_out), *passed))
 
 
 def _step(kind: str, derivation: Derivation) -> tuple[str, ...]:

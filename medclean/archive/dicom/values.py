@@ -16,7 +16,13 @@ from pydicom.dataset import Dataset
 Key: TypeAlias = str | int  # keyword, or tag as 0x00100010
 Values: TypeAlias = Mapping[int, RawDataElement]
 
-_SCALE_CREATOR = "Philips MR Imaging DD 001"
+PHILIPS_SCALE = "Philips MR Imaging DD 001"  # the creator of RS and SS
+_B_VALUES = (
+    (0x0019, "SIEMENS MR HEADER", 0x0C),
+    (0x0043, "GEMS_PARM_01", 0x39),
+    (0x2001, "Philips Imaging DD 001", 0x03),
+)
+_GE_OFFSET = 100_000  # GE adds a multiple of it to some b-values
 
 
 def values(data: Dataset) -> Values:
@@ -92,9 +98,26 @@ def vendor_scale(data: Values) -> float | None:
     See Chenevert et al. 2014, "Errors in quantitative image analysis due to platform-dependent
     image scaling".
     """
+    tag = private(data, 0x2005, PHILIPS_SCALE, 0x0E)
+    return (real(data, tag) or None) if tag else None
+
+
+def b_value(data: Values) -> float | None:
+    """Diffusion b-value (0018,9087), or where vendors put it before there was such an element."""
+    if (stated := real(data, "DiffusionBValue")) is not None:
+        return stated
+    for group, creator, at in _B_VALUES:
+        if tag := private(data, group, creator, at):
+            value = real(data, tag) if group == 0x2001 else number(data, tag)
+            return None if value is None else value % _GE_OFFSET
+    return None
+
+
+def private(data: Values, group: int, creator: str, number: int) -> int | None:
+    """The tag of a private element, wherever its creator has put its block (PS3.5 7.8)."""
     for block in range(0x10, 0x20):
-        if text(data, 0x20050000 | block) == _SCALE_CREATOR:
-            return real(data, 0x2005000E | block << 8) or None
+        if text(data, group << 16 | block) == creator:
+            return group << 16 | block << 8 | number
     return None
 
 

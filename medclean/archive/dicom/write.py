@@ -13,6 +13,7 @@ from pydicom.uid import (
 )
 
 from medclean.archive.derivation import Written
+from medclean.archive.dicom import mosaic
 from medclean.archive.dicom.derive import derived
 from medclean.archive.dicom.elements import Changes, Elements, Value, element
 from medclean.archive.dicom.encode import NATIVE, encode
@@ -50,7 +51,7 @@ def write(
     with one_reason("cannot be taken apart"):
         found = opened((root / file.path).read_bytes())
     new = encode(
-        stored.array,
+        mosaic.joined(stored.array) if file.tiles else stored.array,
         wanted=plan.syntax,
         source=found.syntax,
         allocated=stored.array.itemsize * 8,

@@ -1,0 +1,206 @@
+"""What a derived multi-frame object says of itself and of its frames (PS3.3 C.7.6.16, C.8.16)."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+
+from medclean.archive.derivation import Derivation
+from medclean.archive.dicom.elements import Changes, Elements, Item
+from medclean.archive.dicom.functional import (
+    FRAME_TYPES,
+    PER_FRAME,
+    SHARED,
+    Groups,
+    groups_of,
+)
+from medclean.archive.dicom.plan import Plan, Source
+from medclean.archive.dicom.references import Tree, code_item, place, series_items, source_item
+from medclean.archive.dicom.transcode import contents, transcoded
+from medclean.archive.dicom.uids import hashed_uid
+from medclean.archive.series import Instance, Series
+
+_UNUSED = (  # of modules that these objects do not have: General Image, VOI LUT
+    *("SourceImageSequence", "DerivationDescription", "DerivationCodeSequence"),
+    *("WindowCenter", "WindowWidth", "WindowCenterWidthExplanation"),
+    *("VOILUTFunction", "VOILUTSequence"),
+)
+_OVERLAYS = range(0x6000, 0x6100)
+_CONCATENATION = ("ConcatenationUID", "SOPInstanceUIDOfConcatenationSource")
+_EVIDENCE, _INSTANCES = "SourceImageEvidenceSequence", "ReferencedSOPSequence"
+
+
+def of_frames(source: Elements, series: Series, file: Instance, plan: Plan) -> Changes:
+    """What changes in a multi-frame data set, beside what changes in every derived one.
+
+    Frames that were not processed keep what they say. A source without functional groups gets
+    none: that it is derived then stands in its Image Type, evidence and equipment.
+
+    Args:
+        source: The source's data set.
+        series: The source series.
+        file: Which of its files this is.
+        plan: What the derived series' instances share.
+    """
+    sources, groups = plan.frames[file.path], groups_of(source)
+    changes: Changes = {
+        **dict.fromkeys(_UNUSED),
+        **dict.fromkeys(tag for tag in source.spans if tag >> 16 in _OVERLAYS),
+        "ImageType": image_type(source, groups, sources),
+        _EVIDENCE: _evidence(source, series, sources),
+        **_concatenation(source, plan),
+    }
+
+    def typed(number: int, items: list[bytes]) -> Sequence[Item]:
+        return _typed(items, explicit=source.explicit) if number in sources else items
+
+    def with_step(number: int, items: list[bytes]) -> Sequence[Item]:
+        return [*items, _step(plan.derivation, sources[number])] if number in sources else items
+
+    if source.text("ContentQualification") != "SERVICE":
+        changes["ContentQualification"] = "RESEARCH"
+    if groups:
+        revision = Revision(source, groups)
+        for keyword in FRAME_TYPES:
+            revision.revise(keyword, typed)
+        revision.revise("DerivationImageSequence", with_step)
+        # It would declare the new object to be another view of the originals.
+        revision.remove("ConversionSourceAttributesSequence")
+        changes |= revision.changes
+    return changes
+
+
+def image_type(source: Elements, groups: Sequence[Groups], processed: Collection[int]) -> str:
+    r"""Image Type of a multi-frame object, out of its frames' (C.8.16.1).
+
+    Value 1 is DERIVED, or MIXED where frames that were not processed differ; value 2 is PRIMARY.
+    Values 3 and 4 stay; where there are none, the frames' count, else ``VOLUME\NONE``.
+
+    Args:
+        source: The source's data set.
+        groups: Its functional groups.
+        processed: Numbers of the frames that were processed, from 0.
+    """
+    values = [value.strip(" \0") for value in source.text("ImageType").split("\\")]
+    types = [[v.strip(" \0") for v in _frame_type(group).split("\\")] for group in groups]
+    first = {
+        "DERIVED" if number in processed else kind[0] or values[0]
+        for number, kind in enumerate(types)
+    } or {"DERIVED"}
+    values[:2] = first.pop() if len(first) == 1 else "MIXED", "PRIMARY"
+    for absent in ("VOLUME", "NONE")[len(values) - 2 :]:
+        stated = [kind[len(values)] for kind in types if len(kind) > len(values)]
+        differ = absent == "NONE" and len({*stated}) > 1  # value 3 is never MIXED
+        values.append("MIXED" if differ else next(filter(None, stated), absent))
+    return "\\".join(values)
+
+
+class Revision:
+    """The functional groups of a data set as they are rewritten: each in one place only.
+
+    Args:
+        source: The data set.
+        groups: Its groups, of every frame.
+    """
+
+    def __init__(self, source: Elements, groups: Sequence[Groups]) -> None:
+        self._shared = _as_in(source, groups[0].shared)
+        self._frames = [_as_in(source, group.frame) for group in groups]
+        self._has_shared = bool(source.items(SHARED))
+        self._of_all: Changes = {}
+        self._of_each: list[Changes] = [{} for _ in groups]
+
+    def revise(self, keyword: str, new: Callable[[int, list[bytes]], Sequence[Item]]) -> None:
+        """Give a macro other items, which depend on the frame's number and on those it has.
+
+        It stays with all frames, or with each; where it can no longer be the same for all, or was
+        in both places, it moves to each.
+        """
+        in_shared = keyword in self._shared
+        in_frames = any(keyword in frame for frame in self._frames)
+        before = contents(self._shared, keyword)
+        made = [
+            list(new(number, contents(frame, keyword) if keyword in frame else before))
+            for number, frame in enumerate(self._frames)
+        ]
+        if not (in_shared or in_frames or any(made)):
+            return
+        if self._has_shared and not in_frames and all(items == made[0] for items in made):
+            self._of_all[keyword] = made[0]
+            return
+        if in_shared:
+            self._of_all[keyword] = None
+        for frame, changes, items in zip(self._frames, self._of_each, made, strict=True):
+            if items or in_shared or keyword in frame:
+                changes[keyword] = items
+
+    def remove(self, keyword: str) -> None:
+        """Remove a macro, wherever it stands."""
+        for changes in (self._of_all, *self._of_each):
+            changes[keyword] = None
+
+    @property
+    def changes(self) -> Changes:
+        """The groups as they shall stand in the data set."""
+        pairs = zip(self._frames, self._of_each, strict=True)
+        changed: Changes = {PER_FRAME: [frame.patched(changes) for frame, changes in pairs]}
+        if self._has_shared:
+            changed[SHARED] = [self._shared.patched(self._of_all)]
+        return changed
+
+
+def _frame_type(groups: Groups) -> str:
+    return groups.macro(*FRAME_TYPES).text("FrameType")
+
+
+def _typed(items: list[bytes], *, explicit: bool) -> list[Item]:
+    r"""Frame Type ``DERIVED\PRIMARY``; value 3 and later stay (C.8.16.1)."""
+    typed: list[Item] = []
+    for item in items:
+        kind = Elements(item, 0, len(item), explicit)
+        values = [value.strip(" \0") for value in kind.text("FrameType").split("\\")]
+        values[:2] = "DERIVED", "PRIMARY"
+        typed.append(kind.patched({"FrameType": "\\".join(values)}))
+    return typed
+
+
+def _step(derivation: Derivation, sources: Sequence[Source]) -> Item:
+    """Our item of the Derivation Image macro (C.7.6.16.2.6)."""
+    return {
+        "DerivationDescription": derivation.title,
+        "DerivationCodeSequence": [code_item(code) for code in derivation.codes],
+        "SourceImageSequence": [source_item(image) for image in sources],
+    }
+
+
+def _evidence(
+    source: Elements, series: Series, sources: Mapping[int, Sequence[Source]]
+) -> list[Item]:
+    """Where the sources are, of earlier steps too: Hierarchical SOP Instance Reference."""
+    tree: Tree = {}
+    for study in source.items(_EVIDENCE):
+        for known in study.items("ReferencedSeriesSequence"):
+            for item in known.items(_INSTANCES):
+                where = study.text("StudyInstanceUID"), known.text("SeriesInstanceUID")
+                uid = item.text("ReferencedSOPInstanceUID")
+                place(tree, *where, uid, item.text("ReferencedSOPClassUID"))
+    for image in dict.fromkeys(image for images in sources.values() for image in images):
+        place(tree, series.study_uid, series.series_uid, image.uid, image.sop_class)
+    return [
+        {"StudyInstanceUID": study, "ReferencedSeriesSequence": series_items(found, _INSTANCES)}
+        for study, found in tree.items()
+    ]
+
+
+def _concatenation(source: Elements, plan: Plan) -> Changes:
+    """New UIDs, equal in all parts, of the whole that the parts are of (C.7.6.16.1)."""
+    return {
+        keyword: hashed_uid(("medclean-concatenation-1", plan.series_uid, keyword, uid))
+        for keyword in _CONCATENATION
+        if (uid := source.text(keyword))
+    }
+
+
+def _as_in(source: Elements, level: Elements) -> Elements:
+    """An item encoded as its data set is, also where it lay in an element of unknown VR."""
+    if level.explicit == source.explicit:
+        return level
+    data = transcoded(level)
+    return Elements(data, 0, len(data))
