@@ -77,19 +77,25 @@ def derived(source: Elements, series: Series, instance: int, plan: Plan, uid: st
         uid: SOP Instance UID of the derived object.
     """
     derivation, file = plan.derivation, series.instances[instance]
-    changes = {
+    of_class = of_frames if file.sop_class in MULTI_FRAME else of_image
+    return {
         **removed(source),
         **_identity(source, series, file, plan, uid),
-        "ImageType": image_type(source, file.sop_class, derivation),
-        **_steps(source, derivation),
-        **references(source, series, plan.sources[file.path], plan.located),
+        **of_class(source, series, file, plan),
+        **_scheme(source, derivation),
         "ContributingEquipmentSequence": equipment(source, derivation),
         **_described(source, plan),
         **_stamped(source, derivation.stamp),
     }
-    if file.sop_class in MULTI_FRAME:  # of the above, part has another place there
-        changes |= of_frames(source, series, file, plan)
-    return changes
+
+
+def of_image(source: Elements, series: Series, file: Instance, plan: Plan) -> Changes:
+    """What changes in a data set of one image: its type, its derivation, its sources."""
+    return {
+        "ImageType": image_type(source, file.sop_class, plan.derivation),
+        **_steps(source, plan.derivation),
+        **references(source, series, plan.sources[file.path], plan.located),
+    }
 
 
 def removed(source: Elements) -> Changes:
@@ -168,7 +174,7 @@ def _identity(source: Elements, series: Series, file: Instance, plan: Plan, uid:
 def _steps(source: Elements, derivation: Derivation) -> Changes:
     """Exactly one coded item for our step behind those of earlier ones (C.12.4), and its text."""
     earlier = contents(source, "DerivationCodeSequence")
-    changes: Changes = {
+    return {
         "DerivationCodeSequence": [*earlier, *map(code_item, derivation.codes)],
         "DerivationDescription": framed(
             source.value("DerivationDescription"),
@@ -177,10 +183,16 @@ def _steps(source: Elements, derivation: Derivation) -> Changes:
             charset=source.text("SpecificCharacterSet"),
         ),
     }
+
+
+def _scheme(source: Elements, derivation: Derivation) -> Changes:
+    """What our own codes belong to, where there are any."""
     known = source.items("CodingSchemeIdentificationSequence")
     ours = any(item.text("CodingSchemeDesignator") == SCHEME for item in known)
-    if not ours and any(code.scheme == SCHEME for code in derivation.codes):
-        changes["CodingSchemeIdentificationSequence"] = [
+    if ours or all(code.scheme != SCHEME for code in derivation.codes):
+        return {}
+    return {
+        "CodingSchemeIdentificationSequence": [
             *contents(source, "CodingSchemeIdentificationSequence"),
             {
                 "CodingSchemeDesignator": SCHEME,
@@ -188,7 +200,7 @@ def _steps(source: Elements, derivation: Derivation) -> Changes:
                 "CodingSchemeResponsibleOrganization": MAKER,
             },
         ]
-    return changes
+    }
 
 
 def _described(source: Elements, plan: Plan) -> Changes:

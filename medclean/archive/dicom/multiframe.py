@@ -1,6 +1,8 @@
 """What a derived multi-frame object says of itself and of its frames (PS3.3 C.7.6.16, C.8.16)."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import partial
+from typing import TypeAlias
 
 from medclean.archive.derivation import Derivation
 from medclean.archive.dicom.elements import Changes, Elements, Item
@@ -12,11 +14,19 @@ from medclean.archive.dicom.functional import (
     groups_of,
 )
 from medclean.archive.dicom.plan import Plan, Source
-from medclean.archive.dicom.references import Tree, code_item, place, series_items, source_item
+from medclean.archive.dicom.references import (
+    Tree,
+    code_item,
+    place,
+    references,
+    series_items,
+    source_item,
+)
 from medclean.archive.dicom.transcode import contents, transcoded
 from medclean.archive.dicom.uids import hashed_uid
 from medclean.archive.series import Instance, Series
 
+_Sources: TypeAlias = tuple[Source, ...]
 _UNUSED = (  # of modules that these objects do not have: General Image, VOI LUT
     *("SourceImageSequence", "DerivationDescription", "DerivationCodeSequence"),
     *("WindowCenter", "WindowWidth", "WindowCenterWidthExplanation"),
@@ -24,14 +34,15 @@ _UNUSED = (  # of modules that these objects do not have: General Image, VOI LUT
 )
 _OVERLAYS = range(0x6000, 0x6100)
 _CONCATENATION = ("ConcatenationUID", "SOPInstanceUIDOfConcatenationSource")
+_DERIVATION = "DerivationImageSequence"
 _EVIDENCE, _INSTANCES = "SourceImageEvidenceSequence", "ReferencedSOPSequence"
 
 
 def of_frames(source: Elements, series: Series, file: Instance, plan: Plan) -> Changes:
-    """What changes in a multi-frame data set, beside what changes in every derived one.
+    """What changes in a multi-frame data set: its type, and derivation and sources of each frame.
 
-    Frames that were not processed keep what they say. A source without functional groups gets
-    none: that it is derived then stands in its Image Type, evidence and equipment.
+    Frames that were not processed keep what they say. A source without functional groups has no
+    place for sources: that it is derived then stands in its Image Type and equipment only.
 
     Args:
         source: The source's data set.
@@ -39,32 +50,32 @@ def of_frames(source: Elements, series: Series, file: Instance, plan: Plan) -> C
         file: Which of its files this is.
         plan: What the derived series' instances share.
     """
-    sources, groups = plan.frames[file.path], groups_of(source)
+    groups, processed = groups_of(source), plan.frames[file.path]
     changes: Changes = {
         **dict.fromkeys(_UNUSED),
         **dict.fromkeys(tag for tag in source.spans if tag >> 16 in _OVERLAYS),
-        "ImageType": image_type(source, groups, sources),
-        _EVIDENCE: _evidence(source, series, sources),
+        "ImageType": image_type(source, groups, processed),
         **_concatenation(source, plan),
     }
-
-    def typed(number: int, items: list[bytes]) -> Sequence[Item]:
-        return _typed(items, explicit=source.explicit) if number in sources else items
-
-    def with_step(number: int, items: list[bytes]) -> Sequence[Item]:
-        return [*items, _step(plan.derivation, sources[number])] if number in sources else items
-
     if source.text("ContentQualification") != "SERVICE":
         changes["ContentQualification"] = "RESEARCH"
-    if groups:
-        revision = Revision(source, groups)
-        for keyword in FRAME_TYPES:
-            revision.revise(keyword, typed)
-        revision.revise("DerivationImageSequence", with_step)
-        # It would declare the new object to be another view of the originals.
-        revision.remove("ConversionSourceAttributesSequence")
-        changes |= revision.changes
-    return changes
+    if not groups:
+        return changes
+    revision = Revision(source, groups)
+    # What the frames were converted from would make the new object another view of the originals.
+    originals = revision.remove("ConversionSourceAttributesSequence")
+    for keyword in FRAME_TYPES:
+        revision.revise(keyword, processed, partial(_typed, source.explicit))
+    revision.revise(_DERIVATION, processed, partial(_with_step, plan.derivation))
+    uids = {item.text("ReferencedSOPInstanceUID") for item in originals}
+    known = references(source, series, plan.sources[file.path], plan.located, dropped=uids)
+    del known["SourceImageSequence"]
+    return {
+        **changes,
+        **known,
+        _EVIDENCE: _evidence(source, series, processed.values()),
+        **revision.changes,
+    }
 
 
 def image_type(source: Elements, groups: Sequence[Groups], processed: Collection[int]) -> str:
@@ -107,19 +118,25 @@ class Revision:
         self._of_all: Changes = {}
         self._of_each: list[Changes] = [{} for _ in groups]
 
-    def revise(self, keyword: str, new: Callable[[int, list[bytes]], Sequence[Item]]) -> None:
-        """Give a macro other items, which depend on the frame's number and on those it has.
+    def revise(
+        self,
+        keyword: str,
+        processed: Mapping[int, _Sources],
+        new: Callable[[list[bytes], _Sources], list[Item]],
+    ) -> None:
+        """Give a macro of processed frames other items, made of those they have and their sources.
 
         It stays with all frames, or with each; where it can no longer be the same for all, or was
         in both places, it moves to each.
         """
         in_shared = keyword in self._shared
         in_frames = any(keyword in frame for frame in self._frames)
-        before = contents(self._shared, keyword)
-        made = [
-            list(new(number, contents(frame, keyword) if keyword in frame else before))
-            for number, frame in enumerate(self._frames)
-        ]
+        common = contents(self._shared, keyword)
+        made: list[list[Item]] = []
+        for number, frame in enumerate(self._frames):
+            before = contents(frame, keyword) if keyword in frame else common
+            after: list[Item] = [*before]
+            made.append(new(before, processed[number]) if number in processed else after)
         if not (in_shared or in_frames or any(made)):
             return
         if self._has_shared and not in_frames and all(items == made[0] for items in made):
@@ -131,10 +148,11 @@ class Revision:
             if items or in_shared or keyword in frame:
                 changes[keyword] = items
 
-    def remove(self, keyword: str) -> None:
-        """Remove a macro, wherever it stands."""
+    def remove(self, keyword: str) -> list[Elements]:
+        """Remove a macro, wherever it stands; returns its items."""
         for changes in (self._of_all, *self._of_each):
             changes[keyword] = None
+        return [item for level in (self._shared, *self._frames) for item in level.items(keyword)]
 
     @property
     def changes(self) -> Changes:
@@ -150,7 +168,7 @@ def _frame_type(groups: Groups) -> str:
     return groups.macro(*FRAME_TYPES).text("FrameType")
 
 
-def _typed(items: list[bytes], *, explicit: bool) -> list[Item]:
+def _typed(explicit: bool, items: list[bytes], _: _Sources) -> list[Item]:
     r"""Frame Type ``DERIVED\PRIMARY``; value 3 and later stay (C.8.16.1)."""
     typed: list[Item] = []
     for item in items:
@@ -161,18 +179,17 @@ def _typed(items: list[bytes], *, explicit: bool) -> list[Item]:
     return typed
 
 
-def _step(derivation: Derivation, sources: Sequence[Source]) -> Item:
-    """Our item of the Derivation Image macro (C.7.6.16.2.6)."""
-    return {
+def _with_step(derivation: Derivation, items: list[bytes], sources: _Sources) -> list[Item]:
+    """One item more in the Derivation Image macro, for our step (C.7.6.16.2.6)."""
+    ours: Item = {
         "DerivationDescription": derivation.title,
         "DerivationCodeSequence": [code_item(code) for code in derivation.codes],
         "SourceImageSequence": [source_item(image) for image in sources],
     }
+    return [*items, ours]
 
 
-def _evidence(
-    source: Elements, series: Series, sources: Mapping[int, Sequence[Source]]
-) -> list[Item]:
+def _evidence(source: Elements, series: Series, sources: Iterable[_Sources]) -> list[Item]:
     """Where the sources are, of earlier steps too: Hierarchical SOP Instance Reference."""
     tree: Tree = {}
     for study in source.items(_EVIDENCE):
@@ -181,7 +198,7 @@ def _evidence(
                 where = study.text("StudyInstanceUID"), known.text("SeriesInstanceUID")
                 uid = item.text("ReferencedSOPInstanceUID")
                 place(tree, *where, uid, item.text("ReferencedSOPClassUID"))
-    for image in dict.fromkeys(image for images in sources.values() for image in images):
+    for image in dict.fromkeys(image for images in sources for image in images):
         place(tree, series.study_uid, series.series_uid, image.uid, image.sop_class)
     return [
         {"StudyInstanceUID": study, "ReferencedSeriesSequence": series_items(found, _INSTANCES)}

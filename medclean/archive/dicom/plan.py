@@ -118,7 +118,7 @@ def _frame_sources(series: Series, context: int | None) -> dict[str, dict[int, t
             path = series.instances[frame.instance].path
             if path in sources:
                 used = _window(group, place, context or 1)
-                sources[path][frame.number] = whole or _named(series, used)
+                sources[path][frame.number] = whole or _named(series, used, one_by_one=True)
     return sources
 
 
@@ -126,12 +126,16 @@ def _window(group: Group, place: int, context: int) -> tuple[Frame, ...]:
     return group.frames[max(0, place - context // 2) : place + context // 2 + 1]
 
 
-def _named(series: Series, frames: Iterable[Frame]) -> tuple[Source, ...]:
+def _named(
+    series: Series, frames: Iterable[Frame], *, one_by_one: bool = False
+) -> tuple[Source, ...]:
+    """Files and their frames, which go without saying where all are used, unless asked for."""
     numbers: dict[int, list[int]] = {}
     for frame in sorted(frames, key=lambda frame: (frame.instance, frame.number)):
         numbers.setdefault(frame.instance, []).append(frame.number + 1)
     files = ((series.instances[place], tuple(used)) for place, used in numbers.items())
-    return tuple(
-        Source(file.sop_class, file.uid, () if file.tiles or len(used) == file.frames else used)
-        for file, used in files
-    )
+    found = []
+    for file, used in files:
+        whole = len(used) == file.frames and not (one_by_one and file.sop_class in MULTI_FRAME)
+        found.append(Source(file.sop_class, file.uid, () if file.tiles or whole else used))
+    return tuple(found)

@@ -1,6 +1,6 @@
 """Which images a derived one refers to (PS3.3 C.7.6.1.1.4 and C.12.2)."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from medclean.archive.derivation import Code
 from medclean.archive.dicom.elements import Changes, Elements, Item
@@ -21,7 +21,12 @@ def code_item(code: Code) -> Item:
 
 
 def references(
-    source: Elements, series: Series, sources: Sequence[Source], located: Located
+    source: Elements,
+    series: Series,
+    sources: Sequence[Source],
+    located: Located,
+    *,
+    dropped: Collection[str] = (),
 ) -> Changes:
     """Source Image Sequence, replaced, and where all referenced instances are to be found.
 
@@ -33,8 +38,9 @@ def references(
         series: The source series.
         sources: The images that this one was computed from.
         located: Study and series of instances elsewhere, by SOP Instance UID.
+        dropped: SOP Instance UIDs that the source refers to, and the derived object does not.
     """
-    tree = _stated(source, series.study_uid)
+    tree = _stated(source, series.study_uid, dropped)
     for image in sources:
         where = image.series_uid or series.series_uid
         place(tree, series.study_uid, where, image.uid, image.sop_class)
@@ -66,7 +72,7 @@ def source_item(image: Source) -> Item:
     }
 
 
-def _stated(source: Elements, study: str) -> Tree:
+def _stated(source: Elements, study: str, dropped: Collection[str]) -> Tree:
     """What the source says about the whereabouts of its references."""
     others = source.items("StudiesContainingOtherReferencedInstancesSequence")
     tree: Tree = {study: {}}
@@ -80,7 +86,8 @@ def _stated(source: Elements, study: str) -> Tree:
                     item.text("ReferencedSOPInstanceUID"),
                     item.text("ReferencedSOPClassUID"),
                 )
-                place(tree, where, series.text("SeriesInstanceUID"), uid, sop_class)
+                if uid not in dropped:
+                    place(tree, where, series.text("SeriesInstanceUID"), uid, sop_class)
     return tree
 
 
