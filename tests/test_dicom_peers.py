@@ -18,7 +18,12 @@ from derived import STEP, SYNTAXES, Derived, rewrite, series_in
 from medclean.archive.dicom.elements import tag_of
 from medclean.archive.dicom.plan import plan
 from medclean.archive.dicom.read import read
-from medclean.errors import DataError
+from medclean.archive.dicom.residual import refusal
+from medclean.errors import DataError, Exit
+from medclean.jobs.denoise import DenoiseJob
+from medclean.log import Log
+from medclean.pipelines.denoise import denoise
+from multiframes import enhanced, frame, macro
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 CLASSIC = ("CT", "MR", "PT")
@@ -28,7 +33,15 @@ REAL = [
 ]
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:pydicom")  # of odd real values
 REMOVED = replace(STEP, role="residual")
+FRAME_ANATOMY = {"FrameAnatomySequence": macro(FrameLaterality="U")}
 FOLDERS = ("mr_brain_t1gd_siemens", "ct_abdomen_siemens_j2k")
+
+
+# What dciodvfy forbids where Image Type is DERIVED, PS3.3 C.8.13.4 says of it "may be present
+# otherwise"; it treats bulk motion likewise. A private coding scheme is no defined term.
+TOO_STRICT = re.compile(
+    r"99MEDCLEAN|condition unsatisfied .*<(MRPulseSequence|BulkMotionSynchronization)>$"
+)
 
 
 def program(name):
@@ -47,7 +60,7 @@ def complaints(path):
     return {
         re.sub(r"</.*?> - (?=.*(Illegal root|VR \[UI\]))|\[\d+\]", "", line)
         for line in lines
-        if line.strip() and "99MEDCLEAN" not in line  # a private scheme is no defined term
+        if line.strip() and not TOO_STRICT.search(line)
     }
 
 
@@ -66,6 +79,18 @@ def with_class(path, to):
 def test_dciodvfy_finds_nothing_new(tmp_path, modality, syntax):
     made = Derived(tmp_path, dicoms.image(modality=modality, private=True), syntax=syntax)
     assert complaints(made.to) <= complaints(made.root / "a.dcm")
+
+
+@pytest.mark.parametrize("modality", ["CT", "MR", "PT"])
+@pytest.mark.parametrize("syntax", ["implicit", "explicit", "rle"])
+def test_dciodvfy_finds_nothing_new_in_multi_frame(tmp_path, modality, syntax):
+    data = enhanced([frame(0.0), frame(2.5), frame(5.0)], modality=modality, shared=FRAME_ANATOMY)
+    made = Derived(tmp_path, data, syntax=syntax, context=3)
+    (tmp_path / "again" / "in").mkdir(parents=True)
+    shutil.copy(made.to, tmp_path / "again" / "in")
+    again = Derived(tmp_path / "again", context=None)
+    assert complaints(made.to) <= complaints(made.root / "a.dcm")
+    assert complaints(again.to) <= complaints(again.root / "a.dcm")
 
 
 @pytest.mark.parametrize("modality", ["CT", "MR"])
@@ -105,7 +130,10 @@ def without_values(said):
 
 
 def test_dciodvfy_finds_nothing_new_in_residuals_of_real_files(tmp_path, real):
-    pixels = read(real.parent, series_in(real.parent)[0], 0)
+    (series,) = series_in(real.parent)
+    if refusal(series):
+        pytest.skip("gets no residual")
+    pixels = read(real.parent, series, 0)
     made = Derived(tmp_path, result=pixels.real * np.float32(0.9), step=REMOVED)
     if made.source.file_meta.TransferSyntaxUID != DeflatedExplicitVRLittleEndian:
         source = complaints(with_class(real, tmp_path / "mended.dcm"))
@@ -130,6 +158,81 @@ def test_pydicom_reads_the_same_in_real_files(tmp_path, wanted):
         assert made.data[tag] == made.source[tag]
     if made.source.file_meta.TransferSyntaxUID != JPEGExtended12Bit:  # pydicom cannot decode it
         assert np.array_equal(made.data.pixel_array, made.source.pixel_array)
+
+
+@pytest.fixture
+def converted(tmp_path):
+    """Converts a folder of classic images into the folder of one legacy converted object."""
+    legacy = pytest.importorskip("highdicom.legacy")
+    classes = {
+        "CT": legacy.LegacyConvertedEnhancedCTImage,
+        "MR": legacy.LegacyConvertedEnhancedMRImage,
+        "PT": legacy.LegacyConvertedEnhancedPETImage,
+    }
+
+    def convert(paths, to):
+        datas = [pydicom.dcmread(path) for path in paths]
+        uids = dicoms.uid("converted"), dicoms.uid("converted", to)
+        data = classes[datas[0].Modality](datas, uids[0], 7, uids[1], 1)
+        to.mkdir(parents=True)
+        data.save_as(to / "a.dcm")
+        return to
+
+    return convert
+
+
+SCALED = {
+    "CT": {"signed": True, "bits": 12, "intercept": "-1024", "padding": -2048},
+    "MR": {"bits": 12, "slope": "1.5"},
+    "PT": {"bits": 16, "slope": "0.125"},
+}
+
+
+@pytest.mark.parametrize("modality", CLASSIC)
+@pytest.mark.parametrize("model", ["identity", "gaussian:sigma=1"])
+@pytest.mark.filterwarnings("ignore:Cannot determine value")
+def test_a_converted_series_comes_out_as_the_classic_one(tmp_path, converted, modality, model):
+    how = SCALED[modality] | {"modality": modality, "orientation": dicoms.OBLIQUE}
+    paths = dicoms.series(tmp_path / "in" / "classic", 4, **how)
+    for number, path in enumerate(paths):  # as PET does, each slice has a slope of its own
+        data = pydicom.dcmread(path)
+        data.RescaleSlope = f"{float(how.get('slope', 1)) * (1 + number / 8):g}"
+        data.save_as(path)
+    converted(paths, tmp_path / "in" / "legacy")
+    job = DenoiseJob((tmp_path / "in",), model, out=tmp_path / "out")
+    assert denoise(job, Log(quiet=True)).exit == Exit.DONE
+    source, made = (pydicom.dcmread(tmp_path / name / "legacy" / "a.dcm") for name in ("in", "out"))
+    classic = {
+        tuple(data.ImagePositionPatient): data
+        for data in (pydicom.dcmread(tmp_path / "out" / "classic" / path.name) for path in paths)
+    }
+    frames, pixels = made.PerFrameFunctionalGroupsSequence, made.pixel_array
+    for number, groups in enumerate(frames):
+        single = classic.pop(tuple(groups.PlanePositionSequence[0].ImagePositionPatient))
+        np.testing.assert_array_equal(pixels[number], single.pixel_array)
+        values = groups.PixelValueTransformationSequence[0]
+        assert values.RescaleSlope == single.RescaleSlope
+        (step,) = groups.DerivationImageSequence
+        assert step.DerivationCodeSequence == single.DerivationCodeSequence
+        assert step.SourceImageSequence[0].ReferencedFrameNumber == number + 1
+    assert not classic
+    changed = not np.array_equal(pixels, source.pixel_array)
+    assert changed == (model != "identity")
+    assert made.SOPClassUID == source.SOPClassUID
+    assert complaints(tmp_path / "out" / "legacy" / "a.dcm") <= complaints(
+        tmp_path / "in" / "legacy" / "a.dcm"
+    )
+
+
+@pytest.mark.parametrize("modality", CLASSIC)
+@pytest.mark.filterwarnings("ignore:Cannot determine value")
+def test_frames_of_a_converted_series_lie_where_its_slices_lay(tmp_path, converted, modality):
+    paths = dicoms.series(tmp_path / "classic", 4, modality=modality, orientation=dicoms.OBLIQUE)
+    ((before,),) = (series.groups for series in series_in(tmp_path / "classic"))
+    ((after,),) = (series.groups for series in series_in(converted(paths, tmp_path / "legacy")))
+    np.testing.assert_allclose(after.affine, before.affine, atol=1e-4)
+    assert (after.shape, len(after.frames)) == (before.shape, 4)
+    assert after.spacing == pytest.approx(before.spacing)
 
 
 @pytest.mark.parametrize("syntax", SYNTAXES)

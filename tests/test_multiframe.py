@@ -355,12 +355,9 @@ def test_a_converted_object_is_no_view_of_its_originals(tmp_path):
 # Without functional groups
 
 
-@pytest.mark.parametrize("frames", [None, 1])
-def test_only_identity_takes_what_does_not_say_what_its_frames_are(tmp_path, frames):
+def test_only_identity_takes_what_does_not_say_what_its_frames_are(tmp_path):
     data = enhanced([frame(0.0), frame(2.5)])
-    data.PerFrameFunctionalGroupsSequence = data.PerFrameFunctionalGroupsSequence[: frames or 0]
-    if not frames:
-        del data.PerFrameFunctionalGroupsSequence, data.SharedFunctionalGroupsSequence
+    del data.PerFrameFunctionalGroupsSequence, data.SharedFunctionalGroupsSequence
     dicoms.save(data, tmp_path / "in" / "a.dcm")
     refused = run(tmp_path / "in", tmp_path / "other", "gaussian")
     assert refused.exit == Exit.NOTHING_TO_DO
@@ -373,6 +370,14 @@ def test_only_identity_takes_what_does_not_say_what_its_frames_are(tmp_path, fra
     assert "SourceImageSequence" not in made
 
 
+def test_groups_that_do_not_fit_the_frames_are_not_believed(tmp_path):
+    data = enhanced([frame(0.0), frame(2.5), frame(5.0)])
+    data.PerFrameFunctionalGroupsSequence = data.PerFrameFunctionalGroupsSequence[:2]
+    series = only(tmp_path, data)
+    assert series.bare
+    assert stacks(series) == [[(0, 0), (0, 1), (0, 2)]]
+
+
 def test_results_of_frames_are_stored_as_they_come(tmp_path):
     series = only(tmp_path, enhanced([frame(0.0), frame(2.5)]))
     pixels = read(tmp_path / "in", series, 0)
@@ -382,3 +387,9 @@ def test_results_of_frames_are_stored_as_they_come(tmp_path):
     assert (storing.stored.array[1] == 7).all()
     np.testing.assert_array_equal(storing.stored.array[0], pixels.stored[0])
     assert not np.array_equal(pixels.stored[1], storing.stored.array[1])
+
+
+def test_a_file_that_is_cut_off_fails_and_is_not_called_bare(tmp_path):
+    path = dicoms.save(enhanced([frame(0.0), frame(2.5)]), tmp_path / "in" / "a.dcm")
+    path.write_bytes(path.read_bytes()[:-40])
+    assert run(tmp_path / "in", tmp_path / "out", "gaussian").exit == Exit.BAD_DATA

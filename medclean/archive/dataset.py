@@ -110,7 +110,7 @@ def gather(root: Path, scan: Scan, *, patient: str | None = None) -> Dataset:
         NothingToDo: No image in the folder.
         DataError: No image can be read, or a file about the images is malformed.
     """
-    if not scan.series:
+    if all(series.bare for series in scan.series):
         broken = [left for left in scan.left_out if left.status == "failed"]
         if broken:
             raise DataError(
@@ -119,7 +119,8 @@ def gather(root: Path, scan: Scan, *, patient: str | None = None) -> Dataset:
             )
         raise NothingToDo(f"{root} holds no MR, CT or PET image, neither DICOM nor NIfTI")
     whose = _by_path(patient)
-    cases = [case for series in scan.series for case in _cases(root, series, whose)]
+    known = [series for series in scan.series if not series.bare]
+    cases = [case for series in known for case in _cases(root, series, whose)]
     _one_modality(cases)
     stated, description = _stated(root / PARTICIPANTS), _description(root / DESCRIPTION)
     return Dataset(tuple(cases), stated, description, not any(case.patient for case in cases))

@@ -110,6 +110,11 @@ class Series:
         """The words of ``--include`` that let some of its instances in, sorted."""
         return tuple(sorted({instance.kind for instance in self.instances} - {""}))
 
+    @property
+    def bare(self) -> bool:
+        """Whether it has a multi-frame object that does not say what its frames are."""
+        return any(instance.bare for instance in self.instances)
+
     def without(self, instances: Collection[int]) -> "Series":
         """The series without these files: their frames are gaps, on which a group breaks in two."""
         kept = [place for place in range(len(self.instances)) if place not in instances]

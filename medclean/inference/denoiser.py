@@ -73,7 +73,7 @@ class Denoiser:
 
     def refusal(self, series: Series) -> str | None:
         """Why a series is not for this model; None where it is."""
-        if self.name != "identity" and any(instance.bare for instance in series.instances):
+        if series.bare and self.name != "identity":
             return "multi-frame without functional groups: only --model identity takes it"
         if self.plain:
             return None

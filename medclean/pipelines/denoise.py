@@ -139,8 +139,7 @@ def _take_stock(found: Scan, run: Run, denoiser: Denoiser, log: Log) -> list[Ser
         prints = (f"{i.path} {i.bytes} {i.uid} {i.passed or ''}".rstrip() for i in series.instances)
         run.expect(series.key, paths, sources=key_of(prints), modality=series.modality)
         if refusal:
-            bare = any(instance.bare for instance in series.instances)
-            otherwise = Exit.NOTHING_TO_DO if bare else Exit.MISSING
+            otherwise = Exit.NOTHING_TO_DO if series.bare else Exit.MISSING
             run.skip(series.key, refusal, otherwise=otherwise)
         else:
             todo.append(series)

@@ -138,7 +138,7 @@ def _stacked(alike: Stack) -> list[Stack]:
     if most > 1 and (len(places) == 1 or len(triggers) > 1):
         return places
     moments = [[member.image.moment for member in place] for place in places]
-    if all(None not in stated and len({*stated}) == len(stated) for stated in moments):
+    if most > 1 and all(None not in stated and len({*stated}) == len(stated) for stated in moments):
         by_moment: dict[Hashable, Stack] = {}
         for member in (member for place in places for member in place):
             by_moment.setdefault(member.image.moment, []).append(member)

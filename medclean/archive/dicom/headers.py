@@ -169,7 +169,7 @@ def read_header(root: Path, path: str) -> Header | LeftOut:
 def detailed(header: Header, file: Path) -> Header:
     """The header with what is known of single images: frames of a file, or tiles of a mosaic."""
     is_mosaic = header.sop_class == MRImageStorage and "MOSAIC" in header.image_type
-    if header.sop_class not in MULTI_FRAME and not is_mosaic:
+    if header.broken or (header.sop_class not in MULTI_FRAME and not is_mosaic):
         return header
     with open(file, "rb") as content, mmap(content.fileno(), 0, access=ACCESS_READ) as data:
         elements = opened(data).elements.before(_PIXELS)

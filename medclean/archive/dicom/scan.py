@@ -69,7 +69,7 @@ def scan(
             occurrence=occurrence,
             passed=passed or tuple(range(header.tiles, _frames(header) if header.tiles else 0)),
             tiles=header.tiles,
-            bare=header.sop_class in MULTI_FRAME and not header.images,
+            bare=header.sop_class in MULTI_FRAME and not (header.images or header.broken),
             repaired=header.repaired,
             vendor_units=uids in compared,
             notes=header.notes,

@@ -1,0 +1,148 @@
+"""Gaps, uneven and sheared stacks, duplicates: what is a neighbour, and what is said."""
+
+import json
+
+import numpy as np
+import pytest
+
+import dicoms
+from derived import series_in
+from medclean.archive.dicom.stacks import missing, sheared, uneven
+from medclean.errors import Exit
+from medclean.inference.batches import cut
+from medclean.jobs.denoise import DenoiseJob
+from medclean.log import Log
+from medclean.pipelines.denoise import denoise
+
+
+def stack(folder, heights, *, tilt=0.0, **how):
+    """Slices at heights along the normal, which move aside by ``tilt`` a mm; in no order."""
+    axes = np.array(how.get("orientation", (1, 0, 0, 0, 1, 0))).reshape(2, 3)
+    normal = np.cross(*axes)
+    for number, height in enumerate(heights):
+        place = tuple(normal * height + axes[1] * tilt * height)
+        data = dicoms.image(number=len(heights) - number, position=place, **how)
+        dicoms.save(data, folder / f"{number}.dcm")
+
+
+def stacks(series):
+    return [[frame.instance for frame in group.frames] for group in series.groups]
+
+
+@pytest.mark.parametrize(
+    ("heights", "gaps"),
+    [
+        ([0, 2, 4, 6], {}),
+        ([0, 2, 6, 8], {1: 1}),
+        ([0, 2, 4, 12, 14, 16, 20, 22], {2: 3, 5: 1}),
+        ([0, 2.05, 4, 6.02], {}),
+        ([0, 2, 6], {}),  # which of the two distances is the usual one?
+        ([0, 1, 3, 7, 15], {}),
+        ([0, 50], {}),
+        ([0], {}),
+    ],
+)
+def test_gaps_of_an_even_stack(heights, gaps):
+    assert missing(heights) == gaps
+
+
+def test_three_slices_without_a_usual_distance_are_uneven():
+    assert uneven([0, 2, 6])
+    assert not uneven([0, 2, 4])
+    assert not uneven([0, 2, 6, 8])
+    assert not uneven([0, 50])
+
+
+@pytest.mark.parametrize(("aside", "found"), [(0.0, False), (0.005, False), (0.2, True)])
+def test_shear_is_told_from_rounding(aside, found):
+    places = np.array([[0, aside * z, z] for z in (0.0, 2.0, 4.0)])
+    assert sheared(places, np.array([0.0, 0.0, 1.0])) == found
+
+
+@pytest.mark.parametrize(
+    "orientation", [(1, 0, 0, 0, 1, 0), dicoms.OBLIQUE], ids=["axial", "oblique"]
+)
+def test_a_gap_parts_neighbours(tmp_path, orientation):
+    stack(tmp_path, [0, 2.5, 5, 12.5, 15, 17.5], orientation=orientation)
+    (series,) = series_in(tmp_path)
+    assert stacks(series) == [[0, 1, 2], [3, 4, 5]]
+    assert series.notes == (
+        "2 slices seem to be missing, as gaps in an even stack show; none is taken for a neighbour",
+    )
+    windows = [window for part in cut(series, batch=4, context=3) for window in part.windows]
+    assert [[frame.instance for frame in window] for window in windows][2:4] == [
+        [1, 2, 2],
+        [3, 3, 4],
+    ]
+
+
+def test_an_even_oblique_stack_has_nothing_odd(tmp_path):
+    stack(tmp_path, [0, 2.5, 5, 7.5], orientation=dicoms.OBLIQUE)
+    (series,) = series_in(tmp_path)
+    assert (stacks(series), series.notes) == ([[0, 1, 2, 3]], ())
+
+
+def test_a_tilted_gantry_is_named(tmp_path):
+    stack(tmp_path, [0, 2.5, 5], tilt=0.27)
+    (series,) = series_in(tmp_path)
+    assert stacks(series) == [[0, 1, 2]]
+    assert "tilted gantry" in series.notes[0]
+
+
+def test_a_duplicate_slice_is_no_neighbour(tmp_path):
+    stack(tmp_path, [0, 2.5, 2.5, 5])
+    (series,) = series_in(tmp_path)
+    assert sorted(map(sorted, stacks(series))) == [[0, 2, 3], [1]]
+
+
+def test_a_missing_time_does_not_mix_volumes(tmp_path):
+    for number, (place, time) in enumerate([(0, 1), (0, 2), (1, 2), (2, 1), (2, 2)]):
+        data = dicoms.image(
+            modality="MR",
+            number=number + 1,
+            position=(0.0, 0.0, 2.5 * place),
+            TemporalPositionIdentifier=time,
+        )
+        dicoms.save(data, tmp_path / f"{number}.dcm")
+    (series,) = series_in(tmp_path)
+    assert stacks(series) == [[0, 3], [1, 2, 4]]
+
+
+@pytest.mark.parametrize(
+    ("group", "creator", "number", "vr", "values"),
+    [
+        (0x0019, "SIEMENS MR HEADER", 0x0C, "IS", ("0", "1000")),
+        (0x0043, "GEMS_PARM_01", 0x39, "IS", (["1000000000", "8"], ["1000000800", "8"])),
+        (0x2001, "Philips Imaging DD 001", 0x03, "FL", (0.0, 800.0)),
+    ],
+)
+def test_b_values_of_vendors_are_told_apart(tmp_path, group, creator, number, vr, values):
+    for place in range(2):
+        for index, value in enumerate(values):
+            data = dicoms.image(
+                modality="MR", number=2 * place + index + 1, position=(0.0, 0.0, 2.5 * place)
+            )
+            data.private_block(group, creator, create=True).add_new(number, vr, value)
+            dicoms.save(data, tmp_path / f"{place}-{index}.dcm")
+    (series,) = series_in(tmp_path)
+    assert stacks(series) == [[0, 2], [1, 3]]
+
+
+def test_a_file_left_out_is_a_gap(tmp_path):
+    stack(tmp_path, [0, 2.5, 5, 7.5])
+    (series,) = series_in(tmp_path)
+    assert stacks(series.without({1})) == [[0], [1, 2]]
+    assert stacks(series.without({3})) == [[0, 1, 2]]
+
+
+def test_what_is_odd_is_said_on_screen_and_in_the_manifest(tmp_path, capsys):
+    stack(tmp_path / "in", [0, 2.5, 5, 12.5, 15], tilt=0.27)
+    job = DenoiseJob((tmp_path / "in",), "identity", out=tmp_path / "out")
+    assert denoise(job, Log()).exit == Exit.DONE
+    said = [line for line in capsys.readouterr().err.splitlines() if "slices seem" in line]
+    assert len(said) == 1
+    assert "warning: CT" in said[0]
+    assert "tilted gantry" in said[0]
+    told = json.loads((tmp_path / "out" / "medclean-run" / "manifest.json").read_text())
+    (notes,) = [series["notes"] for series in told["series"]]
+    assert len(notes) == 2
