@@ -89,7 +89,7 @@ def test_kinds(tmp_path, modality, elements, kind):
     [
         (
             {"modality": "MR", "ImageType": ["ORIGINAL", "PRIMARY", "M", "MOSAIC"]},
-            "a mosaic of slices that does not say",
+            "a mosaic whose tiles cannot be counted",
         ),
         ({"SOPClassUID": uids.SegmentationStorage}, "not an image object"),
         ({"PhotometricInterpretation": "PALETTE COLOR"}, "not a monochrome integer image"),

@@ -211,7 +211,7 @@ KINDS = (  # in the order in which they are told
     Kind("", "states no SOP Class", has_no_class),
     Kind("", "not an image object", is_no_image),
     Kind("", "not a monochrome integer image", is_no_monochrome),
-    Kind("", "a mosaic of slices that does not say how many tiles it has", is_unknown_mosaic),
+    Kind("", "a mosaic whose tiles cannot be counted, or do not fit it", is_unknown_mosaic),
     Kind("own", "made by medclean", is_own),
     Kind("secondary", "Secondary Capture", is_secondary),
     Kind("other", "not CT, MR or PET", is_other),
