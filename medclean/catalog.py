@@ -111,5 +111,6 @@ def _helps(docstring: str) -> dict[str, str]:
 
 
 NOISES = Catalog("physics.noise", "noise")
+MASKS = Catalog("physics.masks", "mask")
 NORMALISERS = Catalog("preprocess.normalise", "normaliser")
 MODELS = Catalog("models", "model")

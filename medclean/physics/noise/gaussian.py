@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from medclean.physics.noise._base import cut
 from medclean.volume import Given, Image, Level, level_of
 
 
@@ -13,11 +14,13 @@ class Gaussian:
 
     Attributes:
         sigma: Standard deviation: a fraction of the scale, or with a unit, as in 20HU.
-        clip: Cut values off at 0 and at the scale, as some papers do in training.
+        clip: Cut values off below no signal and above the scale, as some papers do.
     """
 
     sigma: Level = 0.05
     clip: bool = False
+
+    fits = "MR CT PT"
 
     def __post_init__(self) -> None:
         level_of(self.sigma)
@@ -26,7 +29,7 @@ class Gaussian:
         """Add noise to a slice ``(H, W)`` in real-world units."""
         sigma = np.float32(given.absolute(self.sigma))
         noisy = image + sigma * rng.standard_normal(image.shape, np.float32)
-        return noisy.clip(0, np.float32(given.scale)) if self.clip else noisy
+        return cut(noisy, given) if self.clip else noisy
 
 
 PROVIDES = Gaussian

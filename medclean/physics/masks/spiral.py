@@ -1,0 +1,61 @@
+"""Spirals from the middle outwards."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count
+from math import pi, sqrt
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medclean.physics.masks._base import Amount, along
+from medclean.volume import Mask
+
+GOLDEN = pi * (3 - sqrt(5))  # 137.51 degrees
+
+
+@dataclass(frozen=True)
+class Spiral:
+    """Archimedean spirals out to the corners, on the nearest places of the grid.
+
+    Ahn, Kim and Cho, IEEE Transactions on Medical Imaging 5 (1986). About ``arms`` of them, each
+    turned by 137.51 degrees from the one before, the first at random; they wind as often as the
+    ratio allows, and the last ends where there is enough.
+
+    Attributes:
+        ratio: Share of k-space that is sampled, 0.01 to 0.9; 0.25 if neither this nor acceleration
+            is given.
+        acceleration: The inverse of ratio, instead of it.
+        center: Share of k-space in the middle that is sampled whole.
+        arms: About how many, 1 or more.
+    """
+
+    ratio: float | None = None
+    acceleration: float | None = None
+    center: float = 0.0
+    arms: int = 8
+
+    def __post_init__(self) -> None:
+        Amount(self.ratio, self.acceleration, self.center)
+        if self.arms < 1:
+            raise ValueError(f"arms={self.arms}, expected 1 or more")
+
+    def __call__(self, shape: tuple[int, ...], rng: np.random.Generator) -> Mask:
+        """Spirals in k-space ``(H, W)``, or alike in each plane of ``(D, H, W)``."""
+        amount, plane = Amount(self.ratio, self.acceleration, self.center), shape[-2:]
+        chosen = amount.middle(plane)
+        turns = amount.share * sqrt(chosen.size) / self.arms  # its pixels are then the share
+        arms = spirals(2 * pi * rng.random(), turns, max(plane))
+        mask = along(arms, chosen, amount.of(chosen.size))
+        return np.broadcast_to(mask, shape).copy()
+
+
+def spirals(angle: float, turns: float, side: int) -> Iterator[NDArray[np.float64]]:
+    """Spirals ``(2, T)`` without end, with a step of less than a pixel, the first at an angle."""
+    reach = np.sqrt(np.linspace(0, 2, int(side * (4 + 8 * turns))))  # denser where it is longer
+    for number in count():
+        turned = angle + number * GOLDEN + sqrt(2) * pi * turns * reach
+        yield np.stack((reach * np.sin(turned), reach * np.cos(turned)))
+
+
+PROVIDES = Spiral

@@ -1,0 +1,1 @@
+"""Forward models, torch in and out, each with its exact adjoint."""
