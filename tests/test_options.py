@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 import pytest
 
-from medclean.catalog import MODELS, NOISES
+from medclean.catalog import MASKS, MODELS, NOISES
 from medclean.errors import Exit, UsageError
 from medclean.jobs._setting import changed, settings, values
 from medclean.jobs.denoise import DenoiseJob
@@ -68,7 +68,7 @@ def test_a_mistake_is_explained(spec, hint):
     assert error.value.status == 2
 
 
-@pytest.mark.parametrize("catalog", [MODELS, NOISES])
+@pytest.mark.parametrize("catalog", [MASKS, MODELS, NOISES])
 def test_entries_are_read_from_files_and_every_option_has_its_line_of_help(catalog):
     for name in catalog:
         entry = catalog.entry(name)

@@ -40,7 +40,8 @@ class Noise:
         spec: Alternatives between ``|``; a value ``0..0.3`` or ``0..40HU`` is a range.
 
     Raises:
-        UsageError: No such noise, or the spec is malformed.
+        UsageError: No such noise, one that is too slow to be drawn for each patch, or the spec is
+            malformed.
     """
 
     def __init__(self, spec: str) -> None:
@@ -53,8 +54,8 @@ class Noise:
         """See that each alternative works on images of a modality, before a worker does.
 
         Raises:
-            UsageError: A wrong option, a level in another unit than the images', or no noise that
-            validation could set the level of.
+            UsageError: A wrong option, a level in another unit than the images', a noise of another
+            modality, or no noise that validation could set the level of.
         """
         rng = np.random.default_rng(0)
         given = Given(UNITS[modality], 1.0, (1.0, 1.0, 1.0), modality)
@@ -88,6 +89,12 @@ class _Alternative:
     @classmethod
     def of(cls, text: str) -> "_Alternative":
         name, values = parse(text)
+        thing = NOISES.provided(name)
+        if getattr(thing, "slow", False):
+            raise UsageError(
+                f"{name} needs whole slices, and too long for each patch; "
+                "train with a noise that does not, such as low-dose-approximate for CT"
+            )
         found = {key: RANGE.fullmatch(value) for key, value in values.items()}
         ranges = {
             key: (float(match[1]), float(match[2]), match[3] or "")
@@ -95,7 +102,7 @@ class _Alternative:
             if match
         }
         fixed = {key: value for key, value in values.items() if key not in ranges}
-        return cls(name, NOISES.provided(name), fixed, ranges)
+        return cls(name, thing, fixed, ranges)
 
     def draw(self, rng: np.random.Generator) -> Drawn:
         """Fix each range at a uniform draw."""

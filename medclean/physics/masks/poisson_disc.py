@@ -24,7 +24,7 @@ class PoissonDisc:
         ratio: Share of k-space that is sampled, 0.01 to 0.9; 0.25 if neither this nor acceleration
             is given.
         acceleration: The inverse of ratio, instead of it.
-        center: Share of k-space in the middle that is sampled whole; a third of ratio if not given.
+        center: Share of k-space in the middle that is sampled whole; a tenth of ratio if not given.
     """
 
     ratio: float | None = None

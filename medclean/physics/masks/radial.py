@@ -19,7 +19,7 @@ class Radial:
     """Diameters through the zero frequency out to the corners, on the nearest places of the grid.
 
     Each is turned by 111.25 degrees from the one before, the first at random (Winkelmann et al.,
-    IEEE Transactions on Medical Imaging 26, 2007). The last ends where there is enough.
+    IEEE Transactions on Medical Imaging 26, 2007). The last is shorter where less is missing.
 
     Attributes:
         ratio: Share of k-space that is sampled, 0.01 to 0.9; 0.25 if neither this nor acceleration
@@ -45,8 +45,9 @@ class Radial:
 
 
 def spokes(angle: float, length: int) -> Iterator[NDArray[np.float64]]:
-    """Diameters ``(2, length)`` without end, the first at an angle."""
+    """Diameters ``(2, length)`` without end, the first at an angle; from the middle outwards."""
     reach = np.linspace(-sqrt(2), sqrt(2), length)
+    reach = reach[np.argsort(np.abs(reach), kind="stable")]
     for number in count():
         turned = angle + number * GOLDEN
         yield np.stack((reach * np.sin(turned), reach * np.cos(turned)))

@@ -16,11 +16,11 @@ GOLDEN = pi * (3 - sqrt(5))  # 137.51 degrees
 
 @dataclass(frozen=True)
 class Spiral:
-    """Archimedean spirals out to the corners, on the nearest places of the grid.
+    """Spirals ``r = angle^density`` out to the corners, on the nearest places of the grid.
 
-    Ahn, Kim and Cho, IEEE Transactions on Medical Imaging 5 (1986). About ``arms`` of them, each
-    turned by 137.51 degrees from the one before, the first at random; they wind as often as the
-    ratio allows, and the last ends where there is enough.
+    Kim, Adalsteinsson and Spielman, Magnetic Resonance in Medicine 50 (2003). About ``arms`` of
+    them, each turned by 137.51 degrees from the one before, the first at random; they wind as often
+    as the ratio allows, and the last ends where there is enough.
 
     Attributes:
         ratio: Share of k-space that is sampled, 0.01 to 0.9; 0.25 if neither this nor acceleration
@@ -28,33 +28,38 @@ class Spiral:
         acceleration: The inverse of ratio, instead of it.
         center: Share of k-space in the middle that is sampled whole.
         arms: About how many, 1 or more.
+        density: How much denser the middle is than the rim, 1 (Archimedean, alike) or more.
     """
 
     ratio: float | None = None
     acceleration: float | None = None
     center: float = 0.0
     arms: int = 8
+    density: float = 2.0
 
     def __post_init__(self) -> None:
         Amount(self.ratio, self.acceleration, self.center)
         if self.arms < 1:
             raise ValueError(f"arms={self.arms}, expected 1 or more")
+        if self.density < 1:
+            raise ValueError(f"density={self.density:g}, expected 1 or more")
 
     def __call__(self, shape: tuple[int, ...], rng: np.random.Generator) -> Mask:
         """Spirals in k-space ``(H, W)``, or alike in each plane of ``(D, H, W)``."""
         amount, plane = Amount(self.ratio, self.acceleration, self.center), shape[-2:]
         chosen = amount.middle(plane)
-        turns = amount.share * sqrt(chosen.size) / self.arms  # its pixels are then the share
-        arms = spirals(2 * pi * rng.random(), turns, max(plane))
+        turns = amount.share * sqrt(chosen.size) / self.arms * (self.density + 1) / 2
+        arms = spirals(2 * pi * rng.random(), turns, self.density, max(plane))
         mask = along(arms, chosen, amount.of(chosen.size))
         return np.broadcast_to(mask, shape).copy()
 
 
-def spirals(angle: float, turns: float, side: int) -> Iterator[NDArray[np.float64]]:
-    """Spirals ``(2, T)`` without end, with a step of less than a pixel, the first at an angle."""
-    reach = np.sqrt(np.linspace(0, 2, int(side * (4 + 8 * turns))))  # denser where it is longer
+def spirals(angle: float, turns: float, density: float, side: int) -> Iterator[NDArray[np.float64]]:
+    """Spirals ``(2, T)`` without end, in even steps of less than a pixel, the first at an angle."""
+    wound = np.linspace(0, 1, int(side * (4 + 8 * turns))) ** (1 / (density + 1))
+    reach = sqrt(2) * wound**density
     for number in count():
-        turned = angle + number * GOLDEN + sqrt(2) * pi * turns * reach
+        turned = angle + number * GOLDEN + 2 * pi * turns * wound
         yield np.stack((reach * np.sin(turned), reach * np.cos(turned)))
 
 

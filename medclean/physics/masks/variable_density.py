@@ -18,7 +18,7 @@ class VariableDensity:
         ratio: Share of k-space that is sampled, 0.01 to 0.9; 0.25 if neither this nor acceleration
             is given.
         acceleration: The inverse of ratio, instead of it.
-        center: Share of k-space in the middle that is sampled whole; a third of ratio if not given.
+        center: Share of k-space in the middle that is sampled whole; a tenth of ratio if not given.
         power: How quickly the density falls from the middle, 0 (evenly) or more.
     """
 

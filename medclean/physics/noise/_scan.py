@@ -16,10 +16,12 @@ WATER = 0.0192  # 1/mm, at 70 keV: what 120 kVp is like behind a body
 
 
 def radon_of(shape: tuple[int, ...], pitch: float = 1.0, source: float | None = None) -> Radon:
-    """As many views as resolve the rim of the slice (Kak and Slaney, 1988, section 5.1)."""
+    """As many views as resolve the rim of the slice (Kak and Slaney, 1988, section 5.1).
+
+    A fan over the full turn sees each line twice, between the views of the first time.
+    """
     rows, columns = shape
-    views = ceil(pi / 2 * max(shape))
-    return Radon((rows, columns), views if source is None else 2 * views, pitch, source)
+    return Radon((rows, columns), ceil(pi / 2 * max(shape)), pitch, source)
 
 
 def pixel_of(given: Given) -> float:

@@ -105,7 +105,7 @@ class Radon:
                 near = pixels.index_select(1, left.flatten())
                 far = pixels.index_select(1, left.flatten() + 1)
                 values = torch.lerp(near, far, share.flatten())
-                sums[:, rays] = values.view(-1, *left.shape).sum(1) * step
+                sums[:, rays] = values.view(len(images), *left.shape).sum(1) * step
         return sums.view(-1, 1, self.views, self.channels)
 
     def _spread(self, data: Tensor) -> Tensor:
