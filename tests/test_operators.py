@@ -193,7 +193,7 @@ def test_a_blur_has_its_width_and_keeps_the_sum():
     assert spread[:, 19].abs().max() == 0
 
 
-def test_a_full_turn_of_parallel_rays_would_see_all_twice():
+def test_parallel_views_cover_half_a_turn_and_channels_lie_about_the_middle():
     rays = Radon((33, 33), 40)
     assert rays.angles[-1] == pytest.approx(pi * 39 / 40)
     assert rays.offsets.mean() == 0
