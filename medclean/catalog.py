@@ -113,4 +113,5 @@ def _helps(docstring: str) -> dict[str, str]:
 NOISES = Catalog("physics.noise", "noise")
 MASKS = Catalog("physics.masks", "mask")
 NORMALISERS = Catalog("preprocess.normalise", "normaliser")
+SCHEDULES = Catalog("learning.schedules", "schedule")
 MODELS = Catalog("models", "model")

@@ -40,7 +40,7 @@ def make_dataset(root, patients=4):
 
 def job(dataset, out, **settings):
     """A training of a second or two."""
-    usual = {"steps": 6, "every": 2, "batch": 2, "patch": 16, "device": "cpu", "resume": True}
+    usual = {"steps": 6, "every": 2, "batch": (2,), "patch": (16,), "device": "cpu", "resume": True}
     return TrainJob(dataset, settings.pop("model", MODEL), out, **{**usual, **settings})
 
 

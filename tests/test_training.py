@@ -30,7 +30,6 @@ from medclean.log import Log
 from medclean.pipelines.train import train
 from medclean.signals import Stop
 from medclean.training import state
-from medclean.training.loop import learning_rate
 from medclean.training.machine import Machine
 from medclean.training.noise import Noise
 from medclean.training.record import toml
@@ -91,6 +90,7 @@ def test_a_run_leaves_what_scripts_rely_on(unbroken, dataset):
     }
     settings = tomllib.loads((unbroken / "job.toml").read_text())
     settings |= {name: Path(settings[name]) for name in ("dataset", "out")}
+    settings |= {name: tuple(value) for name, value in settings.items() if isinstance(value, list)}
     assert TrainJob(**settings) == job(dataset, unbroken)
     with (unbroken / "log.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -205,11 +205,12 @@ def test_half_a_state_is_never_what_a_run_goes_on_from(tmp_path):
 def test_a_training_that_diverges_ends_with_what_it_had(dataset, tmp_path, monkeypatch):
     out = tmp_path / "run"
     monkeypatch.setattr(
-        "medclean.training.loop.learning_rate",
-        lambda progress, **_: 1e-4 if progress < 0.5 else 1e9,
+        "medclean.learning.schedules.constant.Constant.__call__",
+        lambda self, progress, scores: 1.0 if progress < 0.5 else 1e13,
     )
+    settings = {"steps": 20, "lr": 1e-4, "warmup": 0.0, "schedule": "constant"}
     with pytest.raises(GateCrossed, match=r"is nan at step 12; .* --clip 1") as crossed:
-        train(job(dataset, out, steps=20), QUIET)
+        train(job(dataset, out, **settings), QUIET)
     assert crossed.value.status == 7
     kept = checkpoints.load(str(out / "last.safetensors"))
     assert kept.card.training["step"] == 10
@@ -228,10 +229,14 @@ def test_init_begins_with_the_weights_of_a_checkpoint(unbroken, dataset, tmp_pat
     ("settings", "message"),
     [
         ({"model": "identity"}, "nothing to train; networks are"),
-        ({"noise": "gaussian:sigma=0..x"}, "level '0..x', expected"),
-        ({"noise": "gaussian:sigma=0..20HU"}, "a number in au"),
-        ({"noise": "gaussian:sigmas=0.1"}, "did you mean 'sigma'"),
-        ({"noise": "poison"}, "no noise 'poison'"),
+        ({"noise": ("gaussian:sigma=0..x",)}, "level '0..x', expected"),
+        ({"noise": ("gaussian:sigma=0..20HU",)}, "a number in au"),
+        ({"noise": ("gaussian:sigmas=0.1",)}, "did you mean 'sigma'"),
+        ({"noise": ("gaussian", "poison")}, "no noise 'poison'"),
+        ({"noise": ("gaussian", "")}, "an empty noise"),
+        ({"schedule": "cosinus"}, "did you mean 'cosine'"),
+        ({"schedule": "plateau", "validation": 0.0}, "no patient is held out"),
+        ({"patience": 3, "validation": 0.0}, "no patient is held out"),
         ({"patient": "("}, "regular expression"),
         ({"device": "abacus"}, "no device 'abacus'"),
     ],
@@ -254,7 +259,7 @@ def samples(dataset, tmp_path):
     slices = cached(
         gather(dataset, found).cases, tmp_path / "cache", report=lambda line: None, stop=Stop()
     )
-    return Samples(slices, Noise("gaussian:sigma=0..0.2|rician:sigma=10au"), 16, 3, 1, seed=5)
+    return Samples(slices, Noise("gaussian:sigma=0..0.2|rician:sigma=10au"), (16,), (3,), 1, seed=5)
 
 
 def test_a_batch_depends_on_seed_and_number_alone(samples):
@@ -274,7 +279,7 @@ def replace_workers(count):
 
 
 def test_given_sigma_is_that_of_the_noise_in_the_batch(samples):
-    gaussian = replace(samples, noise=Noise("gaussian:sigma=0.02..0.2"), patch=64, batch=16)
+    gaussian = replace(samples, noise=Noise("gaussian:sigma=0.02..0.2"), patch=(64,), batch=(16,))
     batch = next(batches(gaussian, 0, CPU))
     measured = (batch.noisy - batch.clean).std(dim=(1, 2, 3))
     torch.testing.assert_close(measured, batch.given.sigma.flatten(), rtol=0.05, atol=0)
@@ -283,7 +288,7 @@ def test_given_sigma_is_that_of_the_noise_in_the_batch(samples):
 
 def test_a_batch_is_normalised_by_the_scale_of_the_noisy_series(samples):
     """Rician noise as strong as the image makes the series brighter than the clean one."""
-    strong = replace(samples, noise=Noise("rician:sigma=1"), batch=16)
+    strong = replace(samples, noise=Noise("rician:sigma=1"), batch=(16,))
     batch = next(batches(strong, 0, CPU))
     assert batch.given.scale.max() <= 1.1  # the intensity augmentation
     assert batch.given.scale.min() >= 0.8
@@ -304,20 +309,66 @@ def test_neighbouring_slices_have_their_own_noise(samples):
 
 
 def test_noise_specs_draw_alternatives_and_levels():
-    noise, rng = (
-        Noise("gaussian:sigma=0.1..0.2,clip=true|rician:sigma=5..10au"),
-        np.random.Generator,
-    )
+    noise = Noise("gaussian:sigma=0.1..0.2,clip=true|rician:sigma=5..10au")
     draws = [noise.draw(np.random.default_rng(seed)) for seed in range(50)]
-    assert rng
-    kinds = {type(draw.noise).__name__ for draw in draws}
+    kinds = {type(draw.noises[0]).__name__ for draw in draws}
     assert kinds == {"Gaussian", "Rician"}
     for draw in draws:
         sigma = draw.given(GIVEN).sigma
-        low, high = (20, 40) if type(draw.noise).__name__ == "Gaussian" else (5, 10)
+        low, high = (20, 40) if type(draw.noises[0]).__name__ == "Gaussian" else (5, 10)
         assert low <= sigma <= high
-    assert noise.at(0.3).given(GIVEN).sigma == pytest.approx(60)
-    assert noise.at(0.3).noise.clip
+    levelled = noise.at(0.3, np.random.default_rng(0))
+    assert levelled.given(GIVEN).sigma == pytest.approx(60)
+    assert levelled.noises[0].clip
+
+
+def test_noises_are_applied_in_order_and_their_variances_add_up():
+    both = Noise("gaussian:sigma=0.03", "rician:sigma=0.04|rician:sigma=0.04")
+    drawn, image = both.draw(np.random.default_rng(0)), np.full((256, 256), 100, np.float32)
+    assert [type(noise).__name__ for noise in drawn.noises] == ["Gaussian", "Rician"]
+    assert drawn.given(GIVEN).sigma == pytest.approx(10)
+    noisy = drawn(image, np.random.default_rng(1), GIVEN)
+    assert noisy.std() == pytest.approx(10, rel=0.02)
+    first, second = (noise.sigma for noise in both.at(0.2, np.random.default_rng(0)).noises)
+    assert (first, second) == (0.2, 0.04)
+
+
+def test_parts_of_a_run_have_batches_of_their_own(samples):
+    parts = replace(samples, patch=(8, 16, 24), batch=(4, 2, 1)).staged([2, 5])
+    shapes = [tuple(parts[k]["noisy"].shape) for k in range(6)]
+    assert shapes == [(4, 1, 8, 8)] * 2 + [(2, 1, 16, 16)] * 3 + [(1, 1, 24, 24)]
+
+
+@pytest.mark.usefixtures("no_curves")
+def test_a_run_counts_its_length_in_epochs_and_grows_its_patches(dataset, tmp_path):
+    settings = {"epochs": 2.5, "steps": None, "patch": (8, 16), "batch": (4, 2), "accumulate": 2}
+    train(job(dataset, tmp_path / "run", **settings), QUIET)
+    with (tmp_path / "run" / "log.csv").open() as file:
+        steps = [int(row["step"]) for row in csv.DictReader(file)]
+    slices = json.loads((tmp_path / "run" / "state" / "train" / "index.json").read_text())
+    seen = sum(len(series["slices"]) for series in slices)
+    assert steps[-1] == -(-2.5 * seen // 6)  # three patches a batch on average, two batches a step
+
+
+@pytest.mark.usefixtures("no_curves")
+def test_a_run_that_no_longer_improves_ends_early(dataset, tmp_path):
+    out = tmp_path / "run"
+    settings = {"lr": 1e-30, "ema": 0.0, "steps": 20, "patience": 2}
+    train(job(dataset, out, **settings), QUIET)
+    with (out / "log.csv").open() as file:
+        steps = [int(row["step"]) for row in csv.DictReader(file)]
+    assert steps[-1] == 6  # of 20, validated every 2: one score, and two that are no better
+    assert checkpoints.load(str(out)).card.metrics["test"]
+    train(job(dataset, out, **settings), QUIET)  # to go on is to end at once
+    assert (out / "log.csv").read_text().count("\n") == len(steps) + 1
+
+
+def test_useless_images_leave_no_folder_behind(tmp_path):
+    for number in range(4):
+        write_image(tmp_path / "noisy" / f"sub-{number}" / "a.nii.gz", number, noise=0.2)
+    with pytest.raises(DataError, match="none of 2 series is ground truth"):
+        train(job(tmp_path / "noisy", tmp_path / "run"), QUIET)
+    assert not (tmp_path / "run").exists()
 
 
 def test_only_clean_images_are_ground_truth(tmp_path):
@@ -342,14 +393,6 @@ def test_averaging_keeps_the_place_of_the_image():
     np.testing.assert_allclose(volume.affine @ [0, 1, 1, 1], [0, 5, 2.5, 1])
 
 
-def test_the_learning_rate_rises_and_falls():
-    rates = [learning_rate(p, highest=1.0, warmup=0.1) for p in np.linspace(0, 1, 101)]
-    assert 0 < rates[0] < 0.02
-    assert max(rates) == pytest.approx(1.0, abs=0.02)
-    assert rates[-1] == pytest.approx(0)
-    assert rates[55] == pytest.approx(0.5)
-
-
 def test_job_files_are_toml(tmp_path):
     asked = job(tmp_path / 'a "quoted" name', tmp_path, clip=None, workers=3, patient=r"(p\d+)")
     settings = tomllib.loads(toml(values(asked)))
@@ -361,4 +404,8 @@ def test_job_files_are_toml(tmp_path):
 
 def test_presets_are_jobs(tmp_path):
     for path in (Path(checkpoints.__file__).parent / "presets").glob("*.toml"):
-        TrainJob(dataset=tmp_path, out=tmp_path, **tomllib.loads(path.read_text()))
+        settings = tomllib.loads(path.read_text())
+        settings |= {
+            name: (settings[name],) for name in ("noise", "batch", "patch") if name in settings
+        }
+        TrainJob(dataset=tmp_path, out=tmp_path, **settings)

@@ -12,13 +12,17 @@ from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin, ge
 
 import typer
 
-from medclean.catalog import MODELS, NOISES
+from medclean.catalog import MODELS, NOISES, SCHEDULES
 from medclean.cli import _config
 from medclean.errors import Exit, UsageError, unknown
 from medclean.jobs._setting import Setting, settings
 from medclean.options import convert
 
-_CATALOGS: dict[str, Iterable[str]] = {"model": MODELS, "noise": NOISES}
+_CATALOGS: dict[str, Iterable[str]] = {
+    "model": MODELS,
+    "noise": NOISES,
+    "schedule": SCHEDULES,
+}
 _METAVARS = {int: "N", float: "X", Path: "PATH"}
 _EXPECTED = {int: "a whole number", float: "a number"}
 
@@ -142,7 +146,7 @@ def _parameter(name: str, default: Any, kind: _Type, setting: Setting) -> Parame
 def _text(value: Any, kind: _Type) -> Any:
     """A value as it would be typed; switches stay what they are."""
     if kind.many:
-        return [str(part) for part in ([value] if isinstance(value, str) else value)]
+        return [str(part) for part in (value if isinstance(value, list | tuple) else [value])]
     return value if value is None or kind.one is bool else str(value)
 
 
@@ -153,8 +157,10 @@ def _value(name: str, given: Any, kind: _Type) -> Any:
 
 
 def _parts(given: Sequence[str], kind: _Type) -> list[str]:
-    """Several values; words from a list may also come as one text, with commas."""
-    return [p for text in given for p in text.split(",") if p] if kind.choices else list(given)
+    """Several values; words from a list and numbers may also come as one text, with commas."""
+    if not kind.choices and kind.one in (str, Path):  # which may have commas of their own
+        return list(given)
+    return [part for text in given for part in text.split(",") if part]
 
 
 def _convert(name: str, text: str, kind: _Type) -> Any:

@@ -1,10 +1,14 @@
 """What ``medclean train`` is asked."""
 
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 from typing import Annotated, Literal
 
 from medclean.jobs._setting import Setting
+
+STEPS = 10_000
+"""Length of a run where nobody says."""
 
 
 @dataclass(frozen=True)
@@ -25,13 +29,14 @@ class TrainJob:
         Path, Setting("Folder of the run: checkpoints, curves, state.", flags=("--out", "-o"))
     ]
     noise: Annotated[
-        str,
+        tuple[str, ...],
         Setting(
-            "Noise that is added; a range draws its level, 'A|B' one of several for each sample.",
+            "Noise that is added, in order where there are several; a range draws its level, 'A|B' "
+            "one of several for each sample.",
             "result",
             metavar="SPEC",
         ),
-    ] = "gaussian:sigma=0..0.3|rician:sigma=0..0.3"
+    ] = ("gaussian:sigma=0..0.3|rician:sigma=0..0.3",)
     modality: Annotated[
         Literal["MR", "CT", "PT"] | None,
         Setting("Modality of NIfTI files that do not state it.", "result"),
@@ -51,10 +56,36 @@ class TrainJob:
     test: Annotated[
         float, Setting("Share of the patients that only the final figures see.", "result")
     ] = 0.15
-    steps: Annotated[int, Setting("Length of the run in training steps.", "result")] = 10_000
-    batch: Annotated[int, Setting("Patches a step.", "result")] = 8
-    patch: Annotated[int, Setting("Width of a patch in pixels.", "result")] = 128
+    steps: Annotated[
+        int | None,
+        Setting(f"Length of the run in training steps; {STEPS} if nothing is said.", "result"),
+    ] = None
+    epochs: Annotated[
+        float | None,
+        Setting("Length of the run in passes over the slices, in place of --steps.", "result"),
+    ] = None
+    batch: Annotated[
+        tuple[int, ...],
+        Setting("Patches a batch; several: one for each part of the run.", "result", metavar="N"),
+    ] = (8,)
+    patch: Annotated[
+        tuple[int, ...],
+        Setting(
+            "Width of a patch in pixels; several, such as 64,128,256, divide the run into parts.",
+            "result",
+            metavar="N",
+        ),
+    ] = (128,)
+    accumulate: Annotated[
+        int, Setting("Batches whose mean gradient makes one update.", "result")
+    ] = 1
     lr: Annotated[float, Setting("Learning rate at its highest.", "result")] = 2e-4
+    schedule: Annotated[
+        str,
+        Setting(
+            "How the learning rate moves, as in 'step:at=[0.5,0.8]'.", "result", metavar="SPEC"
+        ),
+    ] = "cosine"
     warmup: Annotated[
         float, Setting("Share of the run in which the learning rate rises from 0.", "result")
     ] = 0.02
@@ -65,6 +96,10 @@ class TrainJob:
     ] = "auto"
     seed: Annotated[int, Setting("Seed of weights, noise, patches and splits.", "result")] = 0
     every: Annotated[int, Setting("Steps between validations and checkpoints.", "form")] = 500
+    patience: Annotated[
+        int | None,
+        Setting("End the run after so many validations without a better one.", "result"),
+    ] = None
     device: Annotated[str, Setting("auto, cpu, cuda, cuda:N or mps.", metavar="DEVICE")] = "auto"
     workers: Annotated[int | None, Setting("Processes that cut patches; chosen if not given.")] = (
         None
@@ -76,19 +111,32 @@ class TrainJob:
     ] = None
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch", "patch", "every"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}, expected at least 1")
+        for name in ("steps", "batch", "patch", "accumulate", "every", "patience"):
+            value = getattr(self, name)
+            if value is not None and min(value if isinstance(value, tuple) else (value,)) < 1:
+                raise ValueError(f"{name} is {value}, expected at least 1")
+        if len(self.batch) not in (1, len(self.patch)):
+            shapes = f"{len(self.patch)} sizes of patch and {len(self.batch)} of batch"
+            raise ValueError(f"{shapes}: expected one batch size, or one for each size of patch")
+        if self.steps is not None and self.epochs is not None:
+            raise ValueError("steps and epochs both state how long to train; expected one of them")
         for name in ("warmup", "ema"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name):g}, expected 0 to below 1")
-        for name in ("lr", "clip"):
+        for name in ("lr", "clip", "epochs"):
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise ValueError(f"{name} is {value:g}, expected above 0")
         if min(self.validation, self.test) < 0 or self.validation + self.test >= 1:
             shares = f"{self.validation:g} and {self.test:g}"
             raise ValueError(f"validation and test are {shares}, expected to leave some to train")
+
+    def length(self, slices: int) -> int:
+        """Steps of a run over so many slices."""
+        if self.epochs is None:
+            return self.steps or STEPS
+        mean = sum(self.batch) / len(self.batch) * self.accumulate
+        return max(1, ceil(self.epochs * slices / mean))
 
     @property
     def shares(self) -> dict[str, float]:

@@ -72,6 +72,20 @@ class Stepper:
         self.done += 1
         return losses
 
+    def parts(self, count: int) -> list[int]:
+        """Numbers of the batches that each part of the run but the first begins with.
+
+        Args:
+            count: Parts of as many steps each.
+        """
+        begins = [round(part * self.steps / count) for part in range(1, count)]
+        drawn, numbers = 0, []
+        for step in range(begins[-1] if begins else 0):
+            drawn += self.accumulate * len(_by_batch(self.learner.turns(step / self.steps)))
+            if step + 1 in begins:
+                numbers.append(drawn)
+        return numbers
+
     def training_state(self) -> dict[str, Tensor]:
         """What a resumed run needs beside the weights, as flat as safetensors is."""
         state = {"done": torch.tensor(self.done), "drawn": torch.tensor(self.drawn)}

@@ -42,33 +42,31 @@ def train(job: TrainJob, log: Log) -> Path:
         GateCrossed: The training diverged.
         Stopped: A signal said so; the run can be resumed.
     """
-    noise, where = Noise(job.noise), machine(job.device, job.precision, job.workers)
+    noise, where = Noise(*job.noise), machine(job.device, job.precision, job.workers)
     refuse_overlap(job.out, [job.dataset])
     data = _dataset(job, log)
     noise.try_on(data.modality)
     parts, model = split(data, job.shares, job.seed), begin.network(job, data.modality)
+    begin.check_schedule(job, validates=bool(parts["validation"]))
     state.claim(job.out, values(job, "result", "form"), resume=job.resume)
     with hold(job.out / "state", None, "train", os.environ), stop_on_signals(AGAIN) as stop:
         write_whole(job.out / "job.toml", toml(values(job)).encode())
-        samples = {
-            name: Samples(
-                slices=cached(cases, job.out / "state" / name, report=log.say, stop=stop),
-                noise=noise,
-                patch=job.patch,
-                batch=job.batch,
-                context=model.context,
-                seed=job.seed,
-            )
-            for name, cases in parts.items()
-            if cases
-        }
+        with state.given_up(job.out):
+            slices = {
+                name: cached(cases, job.out / "state" / name, report=log.say, stop=stop)
+                for name, cases in parts.items()
+                if cases
+            }
+        samples = {name: Samples.of(job, slices[name], noise, model.context) for name in slices}
         held = {name: Validation(samples[name]) for name in samples}
-        card = cards.card_of(job, model, data, parts)
-        run = Run(job, model, where, card=card, held=held.get("validation"))
+        steps = job.length(sum(len(series.slices) for series in slices["train"].series))
+        card = cards.card_of(job, model, data, parts, steps=steps)
+        run = Run(job, model, where, steps=steps, card=card, held=held.get("validation"))
         if run.resume():
-            log.say(f"going on after step {run.stepper.done} of {job.steps}")
-        with log.bar("training", job.steps - run.stepper.done, "step") as bar:
-            stream = batches(samples["train"], run.stepper.drawn, where)
+            log.say(f"going on after step {run.stepper.done} of {steps}")
+        with log.bar("training", steps - run.stepper.done, "step") as bar:
+            stages = run.stepper.parts(len(job.patch))
+            stream = batches(samples["train"].staged(stages), run.stepper.drawn, where)
             run.learn(stream, bar=bar, say=log.say, stop=stop)
         return cards.judge(job.out, held.get("test"), where.device, stop)
 

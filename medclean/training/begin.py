@@ -1,11 +1,12 @@
-"""The network that a run begins with."""
+"""What a run begins with, tried before anything is written."""
 
 import torch
 
 from medclean import checkpoints
-from medclean.catalog import MODELS
+from medclean.catalog import MODELS, SCHEDULES
 from medclean.errors import UsageError
 from medclean.jobs.train import TrainJob
+from medclean.learning.schedules.plateau import Plateau
 from medclean.models._base import Model
 
 
@@ -34,3 +35,21 @@ def network(job: TrainJob, modality: str) -> Model:
     if job.init is not None:
         checkpoints.put(model, checkpoints.weights(job.init, modality), job.init)
     return model
+
+
+def check_schedule(job: TrainJob, *, validates: bool) -> None:
+    """See that the learning rate can move as asked, and that the run can end as asked.
+
+    Args:
+        job: What is asked.
+        validates: Whether patients are held out for validation.
+
+    Raises:
+        UsageError: No such schedule, or one that follows a validation which there is not.
+    """
+    follows = isinstance(SCHEDULES.make(job.schedule), Plateau) or job.patience is not None
+    if follows and not validates:
+        raise UsageError(
+            "--patience and the schedule plateau follow the validation, and no patient is held out "
+            "for one; expected more patients and a --validation above 0, or another schedule"
+        )

@@ -28,6 +28,8 @@ def card_of(
     model: Model,
     data: Dataset,
     parts: Mapping[str, Sequence[Case]],
+    *,
+    steps: int,
 ) -> Card:
     """All that is known before the first step."""
     about = data.description
@@ -39,8 +41,8 @@ def card_of(
         body_parts=data.body_parts,
         data=list(about.get("SourceDatasets", ())) or [_unnamed(about)],
         patients={name: len({case.patient for case in cases}) for name, cases in parts.items()},
-        noise=job.noise,
-        training={**_settings(job), "torch": torch.__version__},
+        noise=", then ".join(job.noise),
+        training={**_settings(job), "steps": steps, "torch": torch.__version__},
         version=_version(),
         licence=str(about.get("License", "")),
     )

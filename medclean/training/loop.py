@@ -1,13 +1,14 @@
 """The run: step, average, look, keep."""
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from math import inf, isfinite
 
 import torch
 from torch import Tensor
 
 from medclean import checkpoints
+from medclean.catalog import SCHEDULES
 from medclean.checkpoints import Card
 from medclean.errors import GateCrossed
 from medclean.files import write_whole
@@ -35,6 +36,7 @@ class Run:
         job: What was asked; ``out`` is the folder of the run.
         model: What learns, with the weights that it begins with.
         machine: Where it computes.
+        steps: Length of the run.
         card: What checkpoints say about themselves, beside their figures.
         held: Slices of other patients, None where nobody is held out.
     """
@@ -45,13 +47,22 @@ class Run:
         model: Model,
         machine: Machine,
         *,
+        steps: int,
         card: Card,
         held: Validation | None = None,
     ) -> None:
         self.job, self.machine, self.card, self.held = job, machine, card, held
         self.model = model.to(machine.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
         self.ema = EMA(model, job.ema)
-        self.stepper = Stepper(model, job.steps, clip=job.clip, bf16=machine.bf16, seed=job.seed)
+        self.schedule = SCHEDULES.make(job.schedule)
+        self.stepper = Stepper(
+            model,
+            steps,
+            clip=job.clip,
+            accumulate=job.accumulate,
+            bf16=machine.bf16,
+            seed=job.seed,
+        )
         self.progress = state.Progress()
 
     def resume(self) -> bool:
@@ -101,9 +112,10 @@ class Run:
                 say(f"step {stepper.done} of {stepper.steps}: {_note(log.rows[-1])}")
             if stepper.done == stepper.steps:
                 return
-            stepper.lr = learning_rate(
-                stepper.done / stepper.steps, highest=self.job.lr, warmup=self.job.warmup
-            )
+            if self._waited_enough():
+                say(f"no better validation among the last {self.job.patience}: ended early")
+                return
+            stepper.lr = self.job.lr * self._rate()
             means.add(stepper.step(batches))
             self.ema.update()
             bar.advance()
@@ -119,7 +131,23 @@ class Run:
     def _due(self) -> bool:
         """Whether these weights are to be validated and kept, and have not been."""
         done = self.stepper.done
-        return self.progress.seen < done and (done % self.job.every == 0 or done == self.job.steps)
+        last = done == self.stepper.steps
+        return self.progress.seen < done and (done % self.job.every == 0 or last)
+
+    def _waited_enough(self) -> bool:
+        """Whether as many validations as were asked for have brought nothing better."""
+        scores, patience = self.progress.scores, self.job.patience
+        return patience is not None and max(scores[-patience:], default=inf) <= max(
+            scores[:-patience], default=-inf
+        )
+
+    def _rate(self) -> float:
+        """Of the highest learning rate: a rise over the share ``warmup``, then the schedule."""
+        done, warmup = self.stepper.done / self.stepper.steps, self.job.warmup
+        if done < warmup:
+            return done / warmup + 0.01
+        rate: float = self.schedule((done - warmup) / (1 - warmup), self.progress.scores)
+        return rate
 
     def _look(self, stop: Stop) -> Row:
         """Validate the averaged weights, and keep them: always as last, at times as best."""
@@ -132,13 +160,13 @@ class Run:
                 own = self.held.losses(self.model, share, self.machine.device)
                 scores |= {f"validation {name}": value for name, value in own.items()}
             mean = _mean_psnr(scores)
-            best = self.progress.best
-            better = mean is None or best is None or mean > best
+            earlier = self.progress.scores
+            better = mean is None or mean > max(earlier, default=-inf)
             for name in ("last", "best") if better else ("last",):
                 self._keep(name, {k: v for k, v in scores.items() if "/" not in k})
         self.model.train()
-        best = mean if better else best
-        self.progress = replace(self.progress, best=best, seen=self.stepper.done)
+        known = earlier if mean is None else (*earlier, mean)
+        self.progress = replace(self.progress, scores=known, seen=self.stepper.done)
         return scores
 
     def _keep(self, name: str, scores: Row) -> None:
@@ -160,19 +188,12 @@ class Run:
         first = self.progress.first or fidelity
         self.progress = replace(self.progress, first=first)
         for name, value in row.items():
-            if not math.isfinite(value) or value > EXPLODED * first.get(name, math.inf):
+            if not isfinite(value) or value > EXPLODED * first.get(name, inf):
                 raise GateCrossed(
                     f"diverged: the loss {name} is {value:.3g} at step {self.stepper.done}; what "
                     "was kept before stays: begin anew in another folder, with a lower --lr than "
                     f"{self.job.lr:g} or with --clip 1"
                 )
-
-
-def learning_rate(progress: float, *, highest: float, warmup: float) -> float:
-    """A rise over the share ``warmup`` of the run, then half a cosine down to 0."""
-    if progress < warmup:
-        return highest * (progress / warmup + 0.01)
-    return highest * 0.5 * (1 + math.cos(math.pi * (progress - warmup) / (1 - warmup)))
 
 
 def _mean_psnr(scores: Row) -> float | None:

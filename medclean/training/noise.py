@@ -3,7 +3,8 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from math import hypot
+from typing import TypeAlias
 
 import numpy as np
 
@@ -12,24 +13,31 @@ from medclean.errors import UsageError
 from medclean.options import build, parse, split
 from medclean.volume import UNITS, Given, Image
 
+Degrade: TypeAlias = Callable[[Image, np.random.Generator, Given], Image]
+
 RANGE = re.compile(r"(-?[\d.]+(?:e-?\d+)?)\.\.(-?[\d.]+(?:e-?\d+)?) ?([^\d.].*)?")
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """One noise at one level.
+    """Noises at fixed levels, applied in order.
 
     Attributes:
-        noise: As the catalogue made it.
-        sigma: Its ``sigma``, a level; None where it has none.
+        noises: As the catalogue made them.
     """
 
-    noise: Callable[[Image, np.random.Generator, Given], Image]
-    sigma: float | str | None
+    noises: tuple[Degrade, ...]
+
+    def __call__(self, image: Image, rng: np.random.Generator, given: Given) -> Image:
+        """An image ``(H, W)`` in real-world units with all of them."""
+        for noise in self.noises:
+            image = noise(image, rng, given)
+        return image
 
     def given(self, given: Given) -> Given:
-        """What is known about an image with this noise."""
-        sigma = None if self.sigma is None else float(given.absolute(self.sigma))
+        """What is known about an image with them: variances add up; None where none has a sigma."""
+        levels = [noise.sigma for noise in self.noises if hasattr(noise, "sigma")]
+        sigma = hypot(*(float(given.absolute(level)) for level in levels)) if levels else None
         return replace(given, sigma=sigma)
 
 
@@ -37,18 +45,18 @@ class Noise:
     """``"gaussian:sigma=0..0.3|rician:sigma=0..0.3"``: one of them a sample, at a drawn level.
 
     Args:
-        spec: Alternatives between ``|``; a value ``0..0.3`` or ``0..40HU`` is a range.
+        specs: Applied in order; each has alternatives between ``|``, and a value ``0..0.3`` or
+            ``0..40HU`` is a range.
 
     Raises:
-        UsageError: No such noise, one that is too slow to be drawn for each patch, or the spec is
+        UsageError: No such noise, one that is too slow to be drawn for each patch, or a spec is
             malformed.
     """
 
-    def __init__(self, spec: str) -> None:
-        alternatives = split(spec, "|")
-        if not alternatives:
+    def __init__(self, *specs: str) -> None:
+        self._steps = [[_Alternative.of(text) for text in split(spec, "|")] for spec in specs]
+        if not self._steps or not all(self._steps):
             raise UsageError("an empty noise; expected such as 'gaussian:sigma=0..0.3'")
-        self._known = [_Alternative.of(text) for text in alternatives]
 
     def try_on(self, modality: str) -> None:
         """See that each alternative works on images of a modality, before a worker does.
@@ -59,24 +67,34 @@ class Noise:
         """
         rng = np.random.default_rng(0)
         given = Given(UNITS[modality], 1.0, (1.0, 1.0, 1.0), modality)
-        for known in self._known:
-            known.draw(rng).noise(np.ones((16, 16), np.float32), rng, given)
-        self.at(0.1)
+        for alternative in (known for step in self._steps for known in step):
+            alternative.draw(rng)(np.ones((16, 16), np.float32), rng, given)
+        self.at(0.1, rng)
 
     def draw(self, rng: np.random.Generator) -> Drawn:
-        """One alternative, each of its ranges a uniform draw."""
-        return self._known[int(rng.integers(len(self._known)))].draw(rng)
+        """Of each step one alternative, each of its ranges a uniform draw."""
+        return Drawn(tuple(step[int(rng.integers(len(step)))].draw(rng) for step in self._steps))
 
-    def at(self, level: float) -> Drawn:
+    def at(self, level: float, rng: np.random.Generator) -> Drawn:
         """The first alternative that has a sigma, at a level of one's choice; for validation.
+
+        The other steps are drawn.
 
         Raises:
             UsageError: No alternative has a sigma.
         """
-        known = next((a for a in self._known if hasattr(a.cls, "sigma")), None)
-        if known is None:
+        chosen = {
+            place: known
+            for place, step in reversed(list(enumerate(self._steps)))
+            for known in reversed(step)
+            if hasattr(known.cls, "sigma")
+        }
+        if not chosen:
             raise UsageError("validation needs a noise with the option sigma, such as gaussian")
-        return known.made({**known.values, "sigma": str(level)}, {})
+        first = min(chosen)
+        levelled = chosen[first].made({**chosen[first].values, "sigma": str(level)}, {})
+        drawn = self.draw(rng).noises
+        return Drawn((*drawn[:first], levelled, *drawn[first + 1 :]))
 
 
 @dataclass(frozen=True)
@@ -104,7 +122,7 @@ class _Alternative:
         fixed = {key: value for key, value in values.items() if key not in ranges}
         return cls(name, thing, fixed, ranges)
 
-    def draw(self, rng: np.random.Generator) -> Drawn:
+    def draw(self, rng: np.random.Generator) -> Degrade:
         """Fix each range at a uniform draw."""
         drawn = {
             key: f"{rng.uniform(low, high):.6g}{unit}"
@@ -112,7 +130,7 @@ class _Alternative:
         }
         return self.made(self.values, drawn)
 
-    def made(self, fixed: Mapping[str, str], drawn: Mapping[str, str]) -> Drawn:
+    def made(self, fixed: Mapping[str, str], drawn: Mapping[str, str]) -> Degrade:
         """The catalogue's noise with these options."""
-        noise: Any = build(self.cls, {**fixed, **drawn}, self.name)
-        return Drawn(noise, getattr(noise, "sigma", None))
+        noise: Degrade = build(self.cls, {**fixed, **drawn}, self.name)
+        return noise

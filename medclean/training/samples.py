@@ -4,6 +4,7 @@ The order is geometry, noise in real units, normalising, intensity. Any number o
 same stream, and a resumed run goes on in it.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -17,6 +18,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from medclean.catalog import NORMALISERS
+from medclean.jobs.train import TrainJob
 from medclean.learning.batch import Batch
 from medclean.training.machine import Machine
 from medclean.training.noise import Drawn, Noise
@@ -39,34 +41,47 @@ class Samples(Dataset[Arrays]):
     Attributes:
         slices: Where they are cut from.
         noise: What is added.
-        patch: Width in pixels.
-        batch: Patches a batch.
+        patch: Width in pixels, in each part of the run.
+        batch: Patches a batch, in each part of the run.
         context: Neighbouring slices that a patch has.
         seed: Of the run.
+        parts: Number of the batch that each part but the first begins with.
     """
 
     slices: Slices
     noise: Noise
-    patch: int
-    batch: int
+    patch: tuple[int, ...]
+    batch: tuple[int, ...]
     context: int
     seed: int
+    parts: tuple[int, ...] = ()
+
+    @classmethod
+    def of(cls, job: TrainJob, slices: Slices, noise: Noise, context: int) -> "Samples":
+        """What a job asks for; all batches are of its first part, until ``staged`` says more."""
+        sizes = job.batch * (len(job.patch) if len(job.batch) == 1 else 1)
+        return cls(slices, noise, job.patch, sizes, context, job.seed)
+
+    def staged(self, parts: Sequence[int]) -> "Samples":
+        """The same with parts of the run that begin at these batches."""
+        return replace(self, parts=tuple(parts))
 
     def __getitem__(self, k: int) -> Arrays:
         """Batch k as plain tensors, which cross from a worker to the run."""
-        rows = [self.sample(k * self.batch + i) for i in range(self.batch)]
+        part = bisect_right(self.parts, k)
+        rows = [self.sample(k, i, self.patch[part]) for i in range(self.batch[part])]
         return {key: torch.from_numpy(np.stack([row[key] for row in rows])) for key in rows[0]}
 
-    def sample(self, k: int) -> dict[str, Image]:
-        """Sample k of the run: images ``(context, H, W)`` and ``(1, H, W)``, and what is known."""
-        rng = np.random.default_rng((self.seed, k))
+    def sample(self, k: int, i: int, patch: int) -> dict[str, Image]:
+        """Sample i of batch k: images ``(context, H, W)`` and ``(1, H, W)``, and what is known."""
+        rng = np.random.default_rng((self.seed, k, i))
         series = self.slices.series[int(rng.choice(len(self._odds), p=self._odds))]
         axis, position = series.slices[int(rng.integers(len(series.slices)))]
         stack = self.slices.stack(series, axis, position, self.context)
-        clean = cut(stack, self.patch, series.bright, rng)
+        clean = cut(stack, patch, series.bright, rng)
         noise = self.noise.draw(rng)
         given = noise.given(series.given(axis))
-        noisy = np.stack([noise.noise(image, rng, given) for image in clean])
+        noisy = np.stack([noise(image, rng, given) for image in clean])
         scale = scale_of_noisy(self.slices.pool(series), noise, given, rng)
         middle = self.context // 2
         images, known = normalised([noisy, clean[middle : middle + 1]], given, scale)
@@ -142,7 +157,7 @@ def scale_of_noisy(pool: Image, noise: Drawn, given: Given, rng: np.random.Gener
     """What the normaliser would find: the scale of the series with this noise."""
     if given.modality == "CT":
         return given.scale  # type: ignore[return-value]  # of one image, so a float
-    return scale_of(noise.noise(np.asarray(pool), rng, given), given.modality)
+    return scale_of(noise(np.asarray(pool), rng, given), given.modality)
 
 
 def normalised(images: Sequence[Image], given: Given, scale: float) -> tuple[list[Image], Given]:

@@ -5,8 +5,9 @@ killed at any moment goes on from its last checkpoint.
 """
 
 import json
-from collections.abc import Mapping
-from contextlib import suppress
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -25,13 +26,13 @@ class Progress:
 
     Attributes:
         step: Steps done.
-        best: Highest mean PSNR of a validation so far, in dB; None before the first.
+        scores: Mean PSNR of each validation so far, in dB.
         seen: The last step whose weights were validated and kept.
         first: Fidelity losses of the first row, by which a divergence is told.
     """
 
     step: int = 0
-    best: float | None = None
+    scores: tuple[float, ...] = ()
     seen: int = 0
     first: Mapping[str, float] | None = None
 
@@ -65,7 +66,7 @@ def restore(folder: Path) -> tuple[dict[str, Tensor], Progress] | None:
         row = json.loads(index.read_text(encoding="utf-8"))
         tensors = load_file(folder / row.pop("file"))
         del row["format"]
-        return tensors, Progress(**row)
+        return tensors, Progress(**row | {"scores": tuple(row["scores"])})
     except (OSError, ValueError, TypeError, KeyError, SafetensorError) as error:
         raise DataError(
             f"the state in {folder} cannot be read ({type(error).__name__}); start anew in another "
@@ -99,6 +100,20 @@ def claim(run: Path, settings: Mapping[str, Any], *, resume: bool) -> None:
     with cannot_write(path.parent):
         make_folder(path.parent)
     write_whole(path, json.dumps(settings, indent=1).encode())
+
+
+@contextmanager
+def given_up(run: Path) -> Iterator[None]:
+    """Leave a folder as ``claim`` found it where its data turn out to be of no use."""
+    try:
+        yield
+    except DataError:
+        if not (run / "state" / "state.json").is_file():
+            shutil.rmtree(run / "state")
+            (run / "job.toml").unlink()
+            with suppress(OSError):  # it was there before, and something else is in it
+                run.rmdir()
+        raise
 
 
 def _same(before: Mapping[str, Any], now: Mapping[str, Any], run: Path) -> None:

@@ -102,12 +102,12 @@ class Validation:
         slices, context = self.samples.slices, self.samples.context
         places = slices.spread(self.count)
         for level, sigma in enumerate(self.sigmas):
-            drawn = self.samples.noise.at(sigma)
             for number, (series, axis, position) in enumerate(places):
                 rng = np.random.default_rng((self.samples.seed, level, number))
+                drawn = self.samples.noise.at(sigma, rng)
                 stack = slices.stack(series, axis, position, context)
                 given = drawn.given(series.given(axis))
-                noisy = np.stack([drawn.noise(np.asarray(image), rng, given) for image in stack])
+                noisy = np.stack([drawn(np.asarray(image), rng, given) for image in stack])
                 scale = scale_of_noisy(slices.pool(series), drawn, given, rng)
                 yield Held(sigma, np.asarray(stack[context // 2]), noisy, given, scale)
 
