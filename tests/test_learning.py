@@ -14,8 +14,9 @@ from torch.nn.utils import parameters_to_vector
 
 from medclean.errors import DataError, UsageError
 from medclean.learning.ema import EMA
+from medclean.learning.recompute import recompute
 from medclean.learning.stepper import Stepper
-from medclean.losses.adversarial import hinge, lsgan
+from medclean.losses.adversarial import gradient_penalty, hinge, lsgan
 from medclean.losses.pixel import charbonnier, l1
 from tiny import LEARNERS, TRAINABLE, batches, play, tiny
 
@@ -120,9 +121,9 @@ def test_shared_is_made_anew_for_those_who_learn_after_its_makers_moved():
 
 
 @pytest.mark.parametrize("name", ALL)
-@pytest.mark.parametrize("bf16", [False, True])
-def test_resumed_run_equals_the_unbroken_one(name, bf16):
-    make = partial(Stepper, steps=6, bf16=bf16)
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+def test_resumed_run_equals_the_unbroken_one(name, precision):
+    make = partial(Stepper, steps=6, precision=precision)
     unbroken, broken, resumed = (
         make(tiny(name).to(memory_format=torch.channels_last)) for _ in range(3)
     )
@@ -193,11 +194,56 @@ def test_bf16_computes_in_bf16_and_keeps_float32_weights():
     model = tiny("rrg")
     seen = []
     model.generator.groups.register_forward_hook(lambda *args: seen.append(args[-1].dtype))
-    (row,) = play(Stepper(model, steps=1, bf16=True), 1)
+    (row,) = play(Stepper(model, steps=1, precision="bf16"), 1)
     assert seen == [torch.bfloat16]
     assert {p.dtype for p in model.parameters()} == {torch.float32}
     assert row["generator/content"].dtype == torch.float32
     assert not row["generator/content"].requires_grad
+
+
+def test_an_update_that_overflows_in_fp16_is_left_out_and_the_next_is_scaled_less():
+    stepper = Stepper(tiny("rrg"), steps=4, precision="fp16")
+    before = weights(stepper.learner)
+    (scaler,) = stepper.scalers.values()
+    scaler.load_state_dict(scaler.state_dict() | {"scale": 1e38})
+    play(stepper, 1)
+    assert torch.equal(weights(stepper.learner), before)
+    resumed = Stepper(tiny("rrg"), steps=4, precision="fp16")
+    resumed.load_training_state(stepper.training_state())
+    (scaler,) = resumed.scalers.values()
+    assert scaler.get_scale() == pytest.approx(5e37)
+    scaler.load_state_dict(scaler.state_dict() | {"scale": 1024.0})
+    play(resumed, 1)
+    assert not torch.equal(weights(resumed.learner), before)
+
+
+def test_recomputed_activations_change_nothing():
+    plain, frugal = (Stepper(tiny("dgan"), steps=2) for _ in range(2))
+    assert frugal.learner.segments
+    kept = frugal.learner.segments[0]
+    seen = []
+    kept.units[0].register_forward_hook(lambda *_: seen.append(torch.is_grad_enabled()))
+    recompute(frugal.learner.segments)
+    rows = [play(stepper, 2) for stepper in (plain, frugal)]
+    assert rows[0] == rows[1]
+    assert torch.equal(weights(plain.learner), weights(frugal.learner))
+    assert len(seen) == 4  # two steps, in each once for the fake and once for its gradient
+
+
+def test_gradient_penalty_is_the_distance_of_slopes_from_one():
+    """A linear critic has the same slope everywhere."""
+    slope = torch.tensor([[[[3.0, 0.0], [0.0, 4.0]]]], requires_grad=True)
+    real, fake = torch.rand(2, 3, 1, 2, 2)
+
+    def critic(images):
+        return (images * slope).sum((1, 2, 3))
+
+    with torch.autocast("cpu", torch.bfloat16):
+        penalty = gradient_penalty(critic, real, fake)
+    assert penalty.dtype == torch.float32
+    assert float(penalty.detach()) == pytest.approx((5 - 1) ** 2, rel=1e-5)
+    penalty.backward()
+    assert slope.grad.abs().sum() > 0
 
 
 def test_who_rests_does_not_move():

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,7 +24,15 @@ from little_dataset import job, make_dataset, write_image
 from medclean import checkpoints
 from medclean.archive.nifti.read import read_volume
 from medclean.archive.runs.lock import hold
-from medclean.errors import DataError, Exit, GateCrossed, Stopped, UsageError, WriteError
+from medclean.errors import (
+    DataError,
+    Exit,
+    GateCrossed,
+    MissingError,
+    Stopped,
+    UsageError,
+    WriteError,
+)
 from medclean.jobs._setting import values
 from medclean.jobs.train import TrainJob
 from medclean.log import Log
@@ -37,7 +46,7 @@ from medclean.training.samples import Samples, batches
 from medclean.training.slices import averaged, cached, clean_enough
 from medclean.volume import Given, Volume
 
-CPU = Machine(torch.device("cpu"), bf16=False, workers=0)
+CPU = Machine(torch.device("cpu"), precision="float32", workers=0)
 QUIET = Log(quiet=True)
 GIVEN = Given("au", 200.0, (1.0, 1.0, 1.0), "MR")
 
@@ -409,3 +418,29 @@ def test_presets_are_jobs(tmp_path):
             name: (settings[name],) for name in ("noise", "batch", "patch") if name in settings
         }
         TrainJob(dataset=tmp_path, out=tmp_path, **settings)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("no_curves")
+@pytest.mark.skipif(not shutil.which(os.environ.get("CXX", "g++")), reason="no C++ compiler")
+@pytest.mark.parametrize(
+    "kind", ["rrg:width=4,groups=1,blocks=1,streams=[1,2]", little_dataset.MODEL]
+)
+def test_a_compiled_training_learns_the_same(kind, dataset, tmp_path):
+    for name, compiled in (("plain", False), ("compiled", True)):
+        settings = {"model": kind, "steps": 4, "precision": "float32", "compile": compiled}
+        train(job(dataset, tmp_path / name, **settings), QUIET)
+    plain, compiled = (checkpoints.weights(str(tmp_path / name)) for name in ("plain", "compiled"))
+    assert plain.keys() == compiled.keys()
+    for name, weight in plain.items():
+        torch.testing.assert_close(compiled[name], weight, rtol=1e-3, atol=1e-4)
+
+
+def test_compiling_and_recomputing_need_something_to_work_with(dataset, tmp_path, monkeypatch):
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(MissingError, match=r"install g\+\+"):
+        train(job(dataset, tmp_path / "run", compile=True), QUIET)
+    monkeypatch.setattr("medclean.networks.rrg.RRGNet.blocks", ())
+    with pytest.raises(UsageError, match="leave --recompute out"):
+        train(job(dataset, tmp_path / "run", recompute=True), QUIET)
+    assert not (tmp_path / "run").exists()

@@ -92,7 +92,10 @@ class TrainJob:
     clip: Annotated[float | None, Setting("Largest norm of a player's gradient.", "result")] = None
     ema: Annotated[float, Setting("Decay of the average of the weights.", "result")] = 0.999
     precision: Annotated[
-        Literal["auto", "float32", "bf16"], Setting("Arithmetic of the networks.", "result")
+        Literal["auto", "float32", "bf16", "fp16"],
+        Setting(
+            "Arithmetic of the networks; auto is bf16 where the device multiplies it.", "result"
+        ),
     ] = "auto"
     seed: Annotated[int, Setting("Seed of weights, noise, patches and splits.", "result")] = 0
     every: Annotated[int, Setting("Steps between validations and checkpoints.", "form")] = 500
@@ -104,6 +107,16 @@ class TrainJob:
     workers: Annotated[int | None, Setting("Processes that cut patches; chosen if not given.")] = (
         None
     )
+    tf32: Annotated[
+        bool, Setting("Let a GPU round the factors of float32 products to TF32.", "result")
+    ] = False
+    compile: Annotated[
+        bool, Setting("Compile the networks first, which needs a C++ compiler.", "form")
+    ] = False
+    recompute: Annotated[
+        bool,
+        Setting("Compute activations twice instead of keeping them: a third slower, much smaller."),
+    ] = False
     resume: Annotated[bool, Setting("Go on with the run in the output folder.")] = False
     init: Annotated[
         str | None,

@@ -4,17 +4,21 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.amp import GradScaler
 
 from medclean.errors import unknown
 from medclean.learning.batch import Batch
 from medclean.learning.processes import average_gradients, rank
 from medclean.learning.turn import Learner, Turn
 
+Precision: TypeAlias = Literal["float32", "bf16", "fp16"]
+
+DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 ADAM: dict[str, Any] = {"name": "adam", "betas": (0.5, 0.999)}
 OPTIMISERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
@@ -34,7 +38,8 @@ class Stepper:
         lr: Learning rate of a turn with ``lr_scale`` 1; a schedule sets it before each step.
         clip: Largest norm of a turn's gradient.
         accumulate: Batches whose mean gradient makes one update.
-        bf16: Compute in bfloat16 where autocast holds that to be safe.
+        precision: ``"bf16"`` or ``"fp16"`` to compute in it where autocast holds that to be safe;
+            the losses of a turn are scaled for ``"fp16"``, or small gradients would be 0.
         seed: Of the run; with the step's number and the rank it seeds torch before each step.
         done: Steps so far.
         drawn: Batches so far.
@@ -45,14 +50,17 @@ class Stepper:
     lr: float = 2e-4
     clip: float | None = None
     accumulate: int = 1
-    bf16: bool = False
+    precision: Precision = "float32"
     seed: int = 0
     done: int = 0
     drawn: int = 0
     optimisers: dict[str, torch.optim.Optimizer] = field(init=False)
+    scalers: dict[str, GradScaler] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.optimisers = {turn.name: _optimiser(turn) for turn in self.learner.turns(0.0)}
+        turns, half = self.learner.turns(0.0), self.precision == "fp16"
+        self.optimisers = {turn.name: _optimiser(turn) for turn in turns}
+        self.scalers = {turn.name: GradScaler(_device(turn), enabled=half) for turn in turns}
 
     def step(self, batches: Iterator[Batch]) -> dict[str, Tensor]:
         """Play every turn once, or as often as it repeats.
@@ -62,6 +70,9 @@ class Stepper:
 
         Returns:
             The last value of each loss, detached: ``{"turn/loss": value}``.
+
+        An update whose gradients overflow in ``"fp16"`` is left out; the next losses are scaled
+        less.
         """
         words = np.random.SeedSequence((self.seed, self.done, rank())).generate_state(1, np.uint64)
         torch.manual_seed(int(words[0]))
@@ -94,6 +105,9 @@ class Stepper:
             for index, slots in optimiser.state_dict()["state"].items():
                 kept = {k: v for k, v in slots.items() if v is not None}
                 state |= {f"optimiser.{name}.{index}.{k}": v for k, v in kept.items()}
+        for name, scaler in self.scalers.items():
+            for key, value in scaler.state_dict().items():
+                state[f"scaler.{name}.{key}"] = torch.tensor(value)
         return state
 
     def load_training_state(self, state: Mapping[str, Tensor]) -> None:
@@ -106,6 +120,9 @@ class Stepper:
                 index, _, slot = key.partition(".")
                 slots[int(index)][slot] = value.clone()
             optimiser.load_state_dict(optimiser.state_dict() | {"state": slots})
+        for name, scaler in self.scalers.items():
+            scale = {k: v.item() for k, v in _under(f"scaler.{name}.", state).items()}
+            scaler.load_state_dict(scale)
 
     def _play(self, turns: Sequence[Turn], batches: Sequence[Batch]) -> dict[str, Tensor]:
         """Turns on one batch, or on the few that are accumulated.
@@ -139,18 +156,22 @@ class Stepper:
         """Add the gradient of one batch out of ``parts``; returns its losses."""
         with self._only([turn], batch):
             losses = {name: loss.float() for name, loss in turn.losses(batch).items()}
-        (torch.stack(list(losses.values())).sum() / parts).backward()
+        total = torch.stack(list(losses.values())).sum() / parts
+        self.scalers[turn.name].scale(total).backward()
         return {name: loss.detach() for name, loss in losses.items()}
 
     def _update(self, turn: Turn) -> None:
         """The one place where weights move."""
         parameters, optimiser = turn.parameters(), self.optimisers[turn.name]
+        scaler = self.scalers[turn.name]
         average_gradients(parameters)
+        scaler.unscale_(optimiser)
         if self.clip is not None:
             nn.utils.clip_grad_norm_(parameters, self.clip)
         for group in optimiser.param_groups:
             group["lr"] = self.lr * turn.lr_scale
-        optimiser.step()
+        scaler.step(optimiser)
+        scaler.update()
         optimiser.zero_grad()
         if turn.clamp is not None:
             for parameter in parameters:
@@ -161,7 +182,8 @@ class Stepper:
         learning = {parameter for turn in turns for parameter in turn.parameters()}
         for parameter in self.learner.parameters():
             parameter.requires_grad_(parameter in learning)
-        return torch.autocast(batch.noisy.device.type, torch.bfloat16, enabled=self.bf16)
+        dtype = DTYPES.get(self.precision)
+        return torch.autocast(batch.noisy.device.type, dtype, enabled=dtype is not None)
 
 
 def _by_batch(turns: Sequence[Turn]) -> list[list[Turn]]:
@@ -180,6 +202,10 @@ def _optimiser(turn: Turn) -> torch.optim.Optimizer:
     if name not in OPTIMISERS:
         raise unknown("optimiser", name, OPTIMISERS)
     return OPTIMISERS[name](turn.parameters(), **options)
+
+
+def _device(turn: Turn) -> str:
+    return next((parameter.device.type for parameter in turn.parameters()), "cpu")
 
 
 def _mean(losses: Sequence[Tensor]) -> Tensor:

@@ -43,9 +43,11 @@ class Learner(nn.Module):
 
     Attributes:
         shared_by: Networks that make what is shared.
+        segments: Modules without batch norm whose activations can be computed again.
     """
 
     shared_by: tuple[nn.Module, ...] = ()
+    segments: tuple[nn.Module, ...] = ()
 
     def turns(self, progress: float) -> tuple[Turn, ...]:
         """The moves of a step, in order; none for what does not learn.

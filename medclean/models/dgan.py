@@ -77,6 +77,7 @@ class DGAN(Model):
         self.critic = PatchGAN(2, patch=options.patch, width=options.critic_width)
         self.shared_by = (self.generator,)
         self.stride = self.generator.stride
+        self.segments = self.generator.blocks
 
     def forward(self, images: Tensor, given: Given) -> Tensor:
         return self.generator(images)

@@ -56,6 +56,7 @@ class RRG(Model):
             unshuffle=options.unshuffle,
         )
         self.stride = self.generator.stride
+        self.segments = self.generator.blocks
 
     def forward(self, images: Tensor, given: Given) -> Tensor:
         return self.generator(images)

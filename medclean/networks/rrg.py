@@ -79,6 +79,11 @@ class RRGNet(nn.Module):
         with torch.no_grad():
             self.leave.weight *= 0.1
 
+    @property
+    def blocks(self) -> tuple["MRB", ...]:
+        """All multi-scale blocks, in order."""
+        return tuple(module for module in self.modules() if isinstance(module, MRB))
+
     def forward(self, noisy: Tensor) -> Tensor:
         height, width = noisy.shape[-2:]
         images = pad_to_multiple(noisy, self.stride)

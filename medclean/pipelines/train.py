@@ -42,12 +42,14 @@ def train(job: TrainJob, log: Log) -> Path:
         GateCrossed: The training diverged.
         Stopped: A signal said so; the run can be resumed.
     """
-    noise, where = Noise(*job.noise), machine(job.device, job.precision, job.workers)
+    noise = Noise(*job.noise)
+    where = machine(job.device, job.precision, job.workers, tf32=job.tf32)
     refuse_overlap(job.out, [job.dataset])
     data = _dataset(job, log)
     noise.try_on(data.modality)
     parts, model = split(data, job.shares, job.seed), begin.network(job, data.modality)
     begin.check_schedule(job, validates=bool(parts["validation"]))
+    begin.prepare(job, model)
     state.claim(job.out, values(job, "result", "form"), resume=job.resume)
     with hold(job.out / "state", None, "train", os.environ), stop_on_signals(AGAIN) as stop:
         write_whole(job.out / "job.toml", toml(values(job)).encode())

@@ -1,11 +1,15 @@
 """What a run begins with, tried before anything is written."""
 
+import os
+import shutil
+
 import torch
 
 from medclean import checkpoints
 from medclean.catalog import MODELS, SCHEDULES
-from medclean.errors import UsageError
+from medclean.errors import MissingError, UsageError
 from medclean.jobs.train import TrainJob
+from medclean.learning.recompute import recompute
 from medclean.learning.schedules.plateau import Plateau
 from medclean.models._base import Model
 
@@ -35,6 +39,29 @@ def network(job: TrainJob, modality: str) -> Model:
     if job.init is not None:
         checkpoints.put(model, checkpoints.weights(job.init, modality), job.init)
     return model
+
+
+def prepare(job: TrainJob, model: Model) -> None:
+    """Have a network recompute its activations, or be compiled, as asked.
+
+    Raises:
+        UsageError: It has nothing to recompute.
+        MissingError: There is no compiler.
+    """
+    if job.recompute:
+        if not model.segments:
+            raise UsageError(
+                f"{job.model} has no part that could be computed twice: leave --recompute out, and "
+                "use a smaller --batch with --accumulate"
+            )
+        recompute(model.segments)
+    if job.compile:
+        if not shutil.which(os.environ.get("CXX", "g++")):
+            raise MissingError(
+                "--compile found no C++ compiler: install g++, name another in CXX, or leave it out"
+            )
+        for network in model.children():
+            network.compile()
 
 
 def check_schedule(job: TrainJob, *, validates: bool) -> None:

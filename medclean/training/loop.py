@@ -60,7 +60,7 @@ class Run:
             steps,
             clip=job.clip,
             accumulate=job.accumulate,
-            bf16=machine.bf16,
+            precision=machine.precision,
             seed=job.seed,
         )
         self.progress = state.Progress()
@@ -153,7 +153,7 @@ class Run:
         """Validate the averaged weights, and keep them: always as last, at times as best."""
         scores: Row = {}
         self.model.eval()
-        with self.ema.swapped():
+        with self.ema.swapped(), torch.compiler.set_stance("force_eager"):  # slices of any size
             if self.held is not None:
                 scores |= self.held.scores(self.model, self.machine.device, stop)
                 share = (self.stepper.done - 1) / self.stepper.steps  # of the last step's turns

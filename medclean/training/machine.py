@@ -5,6 +5,7 @@ from typing import Literal, NamedTuple
 import torch
 
 from medclean import device
+from medclean.learning.stepper import Precision
 
 
 class Machine(NamedTuple):
@@ -12,19 +13,23 @@ class Machine(NamedTuple):
 
     Attributes:
         device: Where the networks are.
-        bf16: Whether autocast computes in bfloat16.
+        precision: What autocast computes in.
         workers: Processes that make batches ahead; 0 for none.
     """
 
     device: torch.device
-    bf16: bool
+    precision: Precision
     workers: int
 
 
 def machine(
-    asked: str, precision: Literal["auto", "float32", "bf16"], workers: int | None
+    asked: str,
+    precision: Literal["auto"] | Precision,
+    workers: int | None,
+    *,
+    tf32: bool = False,
 ) -> Machine:
-    """The machine that these words mean; torch's threads are set here.
+    """The machine that these words mean; torch's threads and products are set here.
 
     A processor that computes makes the batches in between, which costs a few percent of a step; one
     that feeds a GPU does nothing else. Auto is bfloat16 where the hardware multiplies it.
@@ -38,9 +43,10 @@ def machine(
     if workers is None:
         workers = 0 if where.type == "cpu" else min(own - 1, 8)
     torch.set_num_threads(max(1, own - workers))
-    return Machine(
-        where, precision == "bf16" or (precision == "auto" and _multiplies(where)), workers
-    )
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
+    if precision == "auto":
+        precision = "bf16" if _multiplies(where) else "float32"
+    return Machine(where, precision, workers)
 
 
 def _multiplies(where: torch.device) -> bool:
