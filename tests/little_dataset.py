@@ -1,6 +1,6 @@
 """A data set in miniature to train on, and a training that can be killed.
 
-``python little_dataset.py DATASET OUT`` trains on it, and goes on where it stopped.
+``python little_dataset.py DATASET OUT [BATCH]`` trains on it, and goes on where it stopped.
 """
 
 import json
@@ -47,4 +47,6 @@ def job(dataset, out, **settings):
 if __name__ == "__main__":
     from medclean.pipelines.train import train
 
-    train(job(Path(sys.argv[1]), Path(sys.argv[2]), every=1), Log(quiet=True))
+    dataset, out, *batch = sys.argv[1:]
+    settings = {"batch": (int(batch[0]),)} if batch else {}
+    train(job(Path(dataset), Path(out), every=1, **settings), Log(every=0))

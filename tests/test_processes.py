@@ -1,15 +1,26 @@
 """Several processes learn what one does."""
 
+import csv
+import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from itertools import islice
+from pathlib import Path
+from socket import socket
 
 import numpy as np
+import pytest
 import torch.distributed as dist
 from torch import multiprocessing
 from torch.nn.utils import parameters_to_vector
 
+from little_dataset import make_dataset
+from medclean import checkpoints
 from medclean.learning.processes import rank, world_size
 from medclean.learning.stepper import Stepper
+from medclean.training.world import World, world
 from tiny import batches, tiny
 
 STEPS = 5
@@ -40,3 +51,91 @@ def test_two_processes_learn_what_one_does(tmp_path):
     np.testing.assert_array_equal(first, second)
     np.testing.assert_allclose(first, alone, atol=1e-5)
     assert np.abs(alone - weights(tiny("rrg"))).max() > 1e-3
+
+
+def run_two(folder, *more):
+    """Train as torchrun does it, two processes on this machine."""
+    command = [
+        *(sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"),
+        *("--master-port", str(free_port()), Path(__file__).with_name("little_dataset.py")),
+        *(folder / "dataset", folder / "two", *more),
+    ]
+    environ = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, env=environ)
+
+
+def free_port():
+    with socket() as probe:
+        probe.bind(("localhost", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("processes")
+    make_dataset(folder / "dataset", 5)
+    done = run_two(folder)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.mark.slow
+def test_the_same_command_trains_under_torchrun(trained):
+    """Batch norm keeps a GAN's numbers from being equal; what is written is that of one run."""
+    names = {path.name for path in (trained / "two").iterdir()}
+    assert names >= {"best.safetensors", "last.safetensors", "log.csv", "curves.png", "job.toml"}
+    with (trained / "two" / "log.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["step"]) for row in rows] == [1, 2, 3, 4, 5, 6]
+    assert len(set(rows[-1])) == len(rows[-1])
+    assert checkpoints.load(str(trained / "two")).card.metrics["test"]
+
+
+@pytest.mark.slow
+def test_two_processes_go_on_where_they_were(trained):
+    last = (trained / "two" / "last.safetensors").read_bytes()
+    state = json.loads((trained / "two" / "state" / "state.json").read_text())
+    assert state["step"] == 6
+    again = run_two(trained)
+    assert again.returncode == 0, again.stderr
+    assert "going on after step 6" in again.stderr
+    assert (trained / "two" / "last.safetensors").read_bytes() == last
+
+
+@pytest.mark.slow
+def test_a_mistake_ends_all_processes(trained):
+    odd = run_two(trained, "3")
+    assert odd.returncode != 0
+    assert "a batch of 3 patches cannot be divided among 2 processes; say --batch 4" in odd.stderr
+
+
+SLURM = {
+    "SLURM_STEP_NUM_TASKS": "4",
+    "SLURM_STEP_NODELIST": "gpu[03-05,11],big1",
+    "SLURM_STEP_TASKS_PER_NODE": "2(x2)",
+    "SLURM_PROCID": "3",
+    "SLURM_LOCALID": "1",
+    "SLURM_JOB_ID": "70123",
+}
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({}, World()),
+        ({"SLURM_NTASKS": "4", "SLURM_PROCID": "0"}, World()),  # sbatch alone: one process
+        (SLURM, World(3, 4, 1, 2, "gpu03:30123")),
+        (SLURM | {"SLURM_CPUS_PER_TASK": "8"}, World(3, 4, 1, 1, "gpu03:30123")),
+        (SLURM | {"SLURM_STEP_NODELIST": "a-7,b-[1-2]"}, World(3, 4, 1, 2, "a-7:30123")),
+        (SLURM | {"MASTER_ADDR": "x", "MASTER_PORT": "9"}, World(3, 4, 1, 2, "x:9")),
+        (
+            {
+                **{"RANK": "5", "WORLD_SIZE": "8", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "4"},
+                **{"MASTER_ADDR": "host", "MASTER_PORT": "29500"},
+            },
+            World(5, 8, 1, 4, "host:29500"),
+        ),
+    ],
+)
+def test_the_launcher_says_who_one_is(environ, expected):
+    assert world(environ) == expected

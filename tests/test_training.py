@@ -343,9 +343,11 @@ def test_noises_are_applied_in_order_and_their_variances_add_up():
 
 
 def test_parts_of_a_run_have_batches_of_their_own(samples):
-    parts = replace(samples, patch=(8, 16, 24), batch=(4, 2, 1)).staged([2, 5])
+    parts = replace(samples, patch=(8, 16, 24), batch=(4, 2, 1)).staged([2, 5], (0, 1))
     shapes = [tuple(parts[k]["noisy"].shape) for k in range(6)]
     assert shapes == [(4, 1, 8, 8)] * 2 + [(2, 1, 16, 16)] * 3 + [(1, 1, 24, 24)]
+    halves = [parts.staged([2, 5], (number, 2))[0]["clean"] for number in range(2)]
+    torch.testing.assert_close(torch.stack(halves, dim=1).flatten(0, 1), parts[0]["clean"])
 
 
 @pytest.mark.usefixtures("no_curves")

@@ -1,9 +1,11 @@
 """The story of ``medclean train``."""
 
 import os
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
-from medclean.archive.dataset import Dataset, gather, split
+from medclean.archive.dataset import Case, Dataset, gather, split
 from medclean.archive.runs import refuse_overlap
 from medclean.archive.runs.lock import hold
 from medclean.archive.workers import Workers
@@ -11,17 +13,19 @@ from medclean.device import processors
 from medclean.files import write_whole
 from medclean.jobs._setting import values
 from medclean.jobs.train import TrainJob
+from medclean.learning.processes import by_first
 from medclean.log import Log
 from medclean.pipelines._inputs import Inputs, find
-from medclean.signals import stop_on_signals
+from medclean.signals import Stop, stop_on_signals
 from medclean.training import begin, cards, state
 from medclean.training.loop import Run
 from medclean.training.machine import machine
 from medclean.training.noise import Noise
 from medclean.training.record import toml
 from medclean.training.samples import Samples, batches
-from medclean.training.slices import cached
+from medclean.training.slices import Slices, cached
 from medclean.training.validation import Validation
+from medclean.training.world import World, joined
 
 AGAIN = "add --resume to the same command"
 
@@ -42,35 +46,55 @@ def train(job: TrainJob, log: Log) -> Path:
         GateCrossed: The training diverged.
         Stopped: A signal said so; the run can be resumed.
     """
+    with joined(os.environ) as world:
+        return _train(job, log if world.rank == 0 else Log(quiet=True), world)
+
+
+def _train(job: TrainJob, log: Log, world: World) -> Path:
+    """What each process does; the first of them looks, writes and speaks for all."""
     noise = Noise(*job.noise)
-    where = machine(job.device, job.precision, job.workers, tf32=job.tf32)
+    where = machine(job.device, job.precision, job.workers, tf32=job.tf32, world=world)
+    begin.check_batches(job, world.size)
     refuse_overlap(job.out, [job.dataset])
-    data = _dataset(job, log)
+    data = by_first(lambda: _dataset(job, log))
     noise.try_on(data.modality)
     parts, model = split(data, job.shares, job.seed), begin.network(job, data.modality)
     begin.check_schedule(job, validates=bool(parts["validation"]))
     begin.prepare(job, model)
-    state.claim(job.out, values(job, "result", "form"), resume=job.resume)
-    with hold(job.out / "state", None, "train", os.environ), stop_on_signals(AGAIN) as stop:
-        write_whole(job.out / "job.toml", toml(values(job)).encode())
-        with state.given_up(job.out):
-            slices = {
-                name: cached(cases, job.out / "state" / name, report=log.say, stop=stop)
-                for name, cases in parts.items()
-                if cases
-            }
+    with ExitStack() as held, stop_on_signals(AGAIN) as stop:
+        by_first(lambda: _claimed(job, held))
+        slices = by_first(lambda: _cached(job, parts, log, stop))
         samples = {name: Samples.of(job, slices[name], noise, model.context) for name in slices}
-        held = {name: Validation(samples[name]) for name in samples}
+        judges = {name: Validation(samples[name]) for name in samples}
         steps = job.length(sum(len(series.slices) for series in slices["train"].series))
         card = cards.card_of(job, model, data, parts, steps=steps)
-        run = Run(job, model, where, steps=steps, card=card, held=held.get("validation"))
+        run = Run(job, model, where, steps=steps, card=card, held=judges.get("validation"))
         if run.resume():
             log.say(f"going on after step {run.stepper.done} of {steps}")
         with log.bar("training", steps - run.stepper.done, "step") as bar:
-            stages = run.stepper.parts(len(job.patch))
-            stream = batches(samples["train"].staged(stages), run.stepper.drawn, where)
+            own = samples["train"].staged(run.stepper.parts(len(job.patch)), world[:2])
+            stream = batches(own, run.stepper.drawn, where)
             run.learn(stream, bar=bar, say=log.say, stop=stop)
-        return cards.judge(job.out, held.get("test"), where.device, stop)
+        return cards.judge(job.out, judges.get("test"), where.device, stop)
+
+
+def _claimed(job: TrainJob, held: ExitStack) -> None:
+    """Make the output folder ours, and hold it as long as the run lasts."""
+    state.claim(job.out, values(job, "result", "form"), resume=job.resume)
+    held.enter_context(hold(job.out / "state", None, "train", os.environ))
+    write_whole(job.out / "job.toml", toml(values(job)).encode())
+
+
+def _cached(
+    job: TrainJob, parts: Mapping[str, Sequence[Case]], log: Log, stop: Stop
+) -> dict[str, Slices]:
+    """The slices of each split that has cases."""
+    with state.given_up(job.out):
+        return {
+            name: cached(cases, job.out / "state" / name, report=log.say, stop=stop)
+            for name, cases in parts.items()
+            if cases
+        }
 
 
 def _dataset(job: TrainJob, log: Log) -> Dataset:

@@ -64,6 +64,21 @@ def prepare(job: TrainJob, model: Model) -> None:
             network.compile()
 
 
+def check_batches(job: TrainJob, processes: int) -> None:
+    """See that each process gets as many patches of every batch, so that means are means.
+
+    Raises:
+        UsageError: The batches cannot be divided.
+    """
+    for batch in job.batch:
+        if batch % processes:
+            fitting = -(-batch // processes) * processes
+            raise UsageError(
+                f"a batch of {batch} patches cannot be divided among {processes} processes; "
+                f"say --batch {fitting}"
+            )
+
+
 def check_schedule(job: TrainJob, *, validates: bool) -> None:
     """See that the learning rate can move as asked, and that the run can end as asked.
 

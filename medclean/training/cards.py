@@ -14,6 +14,7 @@ from medclean.archive.dataset import Case, Dataset
 from medclean.checkpoints import Card
 from medclean.jobs._setting import values
 from medclean.jobs.train import TrainJob
+from medclean.learning.processes import rank
 from medclean.models._base import Model
 from medclean.options import parse
 from medclean.signals import Stop
@@ -61,7 +62,8 @@ def judge(run_folder: Path, test: Validation | None, device: torch.device, stop:
         few = replace(test, count=4)
         metrics = {**card.metrics, "test": test.scores(model, device, stop), "noisy": test.before()}
         card = replace(card, metrics=metrics, bf16=bf16_difference(model, few, device))
-        checkpoints.write_card(best, card)
+        if rank() == 0:
+            checkpoints.write_card(best, card)
     return best
 
 

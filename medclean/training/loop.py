@@ -1,6 +1,6 @@
 """The run: step, average, look, keep."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from math import inf, isfinite
 
@@ -15,6 +15,7 @@ from medclean.files import write_whole
 from medclean.jobs.train import TrainJob
 from medclean.learning.batch import Batch
 from medclean.learning.ema import EMA
+from medclean.learning.processes import agree, gather, rank, spread
 from medclean.learning.stepper import Stepper
 from medclean.log import Bar
 from medclean.models._base import Model
@@ -23,6 +24,7 @@ from medclean.training import curves, state
 from medclean.training.machine import Machine
 from medclean.training.record import Log, Means, Row
 from medclean.training.validation import Validation
+from medclean.training.world import stop_together
 
 ROWS = 10  # of log.csv between two validations
 EXPLODED = 100.0  # a fidelity loss this many times that of the first row has diverged
@@ -77,7 +79,8 @@ class Run:
             parts[part][name] = value
         self.model.load_state_dict(parts["model"])
         self.ema.load_state_dict(parts["ema"])
-        self.stepper.load_training_state(parts["stepper"])
+        own = state.of_rank(parts["stepper"], rank())
+        self.stepper.load_training_state(own)
         return True
 
     def learn(
@@ -96,18 +99,22 @@ class Run:
             say: Told one line a checkpoint.
             stop: Whether somebody asked to stop; looked at after each step.
 
+        Several processes take each step together; the first of them writes.
+
         Raises:
             GateCrossed: A loss is not finite or exploded; the last checkpoint stays.
             Stopped: ``stop`` said so; the state is kept.
         """
-        stepper, means = self.stepper, Means()
-        log = Log(self.job.out / "log.csv", stepper.done)
+        stepper, means, first = self.stepper, Means(), rank() == 0
+        spread(self.model.state_dict())
+        log = Log(self.job.out / "log.csv", stepper.done, writes=first)
         while True:
             if self._due():
                 self._store()  # a run that is stopped while it is validated goes on with that
                 log.amend(self._look(stop))
-                title = f"{self.job.out.name}: {stepper.done} of {stepper.steps} steps"
-                write_whole(self.job.out / "curves.png", curves.draw(log.rows, title))
+                if first:
+                    title = f"{self.job.out.name}: {stepper.done} of {stepper.steps} steps"
+                    write_whole(self.job.out / "curves.png", curves.draw(log.rows, title))
                 self._store()
                 say(f"step {stepper.done} of {stepper.steps}: {_note(log.rows[-1])}")
             if stepper.done == stepper.steps:
@@ -117,16 +124,17 @@ class Run:
                 return
             stepper.lr = self.job.lr * self._rate()
             means.add(stepper.step(batches))
+            spread(dict(self.model.named_buffers()))  # statistics, of which each had its own
             self.ema.update()
             bar.advance()
             if self._due() or stepper.done % max(1, self.job.every // ROWS) == 0:
-                row = {"step": stepper.done, "lr": stepper.lr, **means.take()}
+                row = {"step": stepper.done, "lr": stepper.lr, **_mean(gather(means.take()))}
                 self._check(row)
                 log.add(row)
                 bar.note(_note(row))
-            if stop.asked:
+            if agree(stop.asked):
                 self._store()
-                stop.check()
+                stop_together(stop)
 
     def _due(self) -> bool:
         """Whether these weights are to be validated and kept, and have not been."""
@@ -171,6 +179,8 @@ class Run:
 
     def _keep(self, name: str, scores: Row) -> None:
         """Write the model as it is now as a checkpoint."""
+        if rank():
+            return
         done = {**self.card.training, "step": self.stepper.done}
         card = replace(self.card, metrics={"validation": scores}, training=done)
         checkpoints.save(self.job.out / f"{name}.safetensors", self.model, card)
@@ -178,9 +188,11 @@ class Run:
     def _store(self) -> None:
         tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
         tensors |= {f"ema.{name}": value for name, value in self.ema.state_dict().items()}
-        tensors |= {f"stepper.{k}": value for k, value in self.stepper.training_state().items()}
+        own = state.by_rank(gather(self.stepper.training_state()))
+        tensors |= {f"stepper.{k}": value for k, value in own.items()}
         self.progress = replace(self.progress, step=self.stepper.done)
-        state.store(self.job.out / "state", tensors, self.progress)
+        if rank() == 0:
+            state.store(self.job.out / "state", tensors, self.progress)
 
     def _check(self, row: Row) -> None:
         """See that the run has not diverged."""
@@ -194,6 +206,11 @@ class Run:
                     "was kept before stays: begin anew in another folder, with a lower --lr than "
                     f"{self.job.lr:g} or with --clip 1"
                 )
+
+
+def _mean(rows: Sequence[Row]) -> Row:
+    """The mean of each figure over the processes."""
+    return {name: sum(row[name] for row in rows) / len(rows) for name in rows[0]}
 
 
 def _mean_psnr(scores: Row) -> float | None:

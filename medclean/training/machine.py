@@ -6,6 +6,9 @@ import torch
 
 from medclean import device
 from medclean.learning.stepper import Precision
+from medclean.training.world import World
+
+ALONE = World()
 
 
 class Machine(NamedTuple):
@@ -28,10 +31,12 @@ def machine(
     workers: int | None,
     *,
     tf32: bool = False,
+    world: World = ALONE,
 ) -> Machine:
     """The machine that these words mean; torch's threads and products are set here.
 
-    A processor that computes makes the batches in between, which costs a few percent of a step; one
+    Of several processes each has a GPU of its own, or its part of the processors. A processor that
+    computes makes the batches in between, which costs a few percent of a step; one
     that feeds a GPU does nothing else. Auto is bfloat16 where the hardware multiplies it.
 
     Raises:
@@ -39,7 +44,10 @@ def machine(
         MissingError: The device is not here.
     """
     where = device.choose(asked)
-    own = device.processors()
+    if where.type == "cuda" and world.size > 1 and asked in ("auto", "cuda"):
+        where = torch.device("cuda", world.local % torch.cuda.device_count())
+        torch.cuda.set_device(where)
+    own = max(1, device.processors() // world.sharing)
     if workers is None:
         workers = 0 if where.type == "cpu" else min(own - 1, 8)
     torch.set_num_threads(max(1, own - workers))

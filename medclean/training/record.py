@@ -22,10 +22,11 @@ class Log:
     Args:
         path: Where it lies.
         upto: Rows of later steps are forgotten: a resumed run makes them again.
+        writes: Whether this process is the one that writes it.
     """
 
-    def __init__(self, path: Path, upto: int) -> None:
-        self.path = path
+    def __init__(self, path: Path, upto: int, *, writes: bool = True) -> None:
+        self.path, self.writes = path, writes
         self.rows: list[Row] = []
         if path.is_file():
             with path.open(encoding="utf-8", newline="") as file:
@@ -43,6 +44,8 @@ class Log:
         self._write()
 
     def _write(self) -> None:
+        if not self.writes:
+            return
         text = io.StringIO()
         columns = list(dict.fromkeys(key for row in self.rows for key in row))
         writer = csv.DictWriter(text, columns, lineterminator="\n")

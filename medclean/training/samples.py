@@ -46,6 +46,7 @@ class Samples(Dataset[Arrays]):
         context: Neighbouring slices that a patch has.
         seed: Of the run.
         parts: Number of the batch that each part but the first begins with.
+        share: Which of how many processes this one is; each makes its share of every batch.
     """
 
     slices: Slices
@@ -55,6 +56,7 @@ class Samples(Dataset[Arrays]):
     context: int
     seed: int
     parts: tuple[int, ...] = ()
+    share: tuple[int, int] = (0, 1)
 
     @classmethod
     def of(cls, job: TrainJob, slices: Slices, noise: Noise, context: int) -> "Samples":
@@ -62,14 +64,16 @@ class Samples(Dataset[Arrays]):
         sizes = job.batch * (len(job.patch) if len(job.batch) == 1 else 1)
         return cls(slices, noise, job.patch, sizes, context, job.seed)
 
-    def staged(self, parts: Sequence[int]) -> "Samples":
-        """The same with parts of the run that begin at these batches."""
-        return replace(self, parts=tuple(parts))
+    def staged(self, parts: Sequence[int], share: tuple[int, int]) -> "Samples":
+        """The same with parts of the run that begin at these batches, for one of the processes."""
+        return replace(self, parts=tuple(parts), share=share)
 
     def __getitem__(self, k: int) -> Arrays:
         """Batch k as plain tensors, which cross from a worker to the run."""
         part = bisect_right(self.parts, k)
-        rows = [self.sample(k, i, self.patch[part]) for i in range(self.batch[part])]
+        first, step = self.share
+        own = range(first, self.batch[part], step)
+        rows = [self.sample(k, i, self.patch[part]) for i in own]
         return {key: torch.from_numpy(np.stack([row[key] for row in rows])) for key in rows[0]}
 
     def sample(self, k: int, i: int, patch: int) -> dict[str, Image]:

@@ -6,7 +6,7 @@ killed at any moment goes on from its last checkpoint.
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -72,6 +72,24 @@ def restore(folder: Path) -> tuple[dict[str, Tensor], Progress] | None:
             f"the state in {folder} cannot be read ({type(error).__name__}); start anew in another "
             "folder, with --init and this run's last.safetensors to keep its weights"
         ) from None
+
+
+_OWN = "learner."  # of a stepper's state: what each process has for itself, such as an image pool
+
+
+def by_rank(states: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """One state from those of all processes, which differ in what each has for itself."""
+    joined = dict(states[0])
+    for number, other in enumerate(states[1:], start=1):
+        joined |= {f"rank{number}.{k}": v for k, v in other.items() if k.startswith(_OWN)}
+    return joined
+
+
+def of_rank(joined: Mapping[str, Tensor], rank: int) -> dict[str, Tensor]:
+    """The state of one process; the first one's where there was none of that number."""
+    common = {k: v for k, v in joined.items() if not k.startswith("rank")}
+    prefix = f"rank{rank}."
+    return common | {k.removeprefix(prefix): v for k, v in joined.items() if k.startswith(prefix)}
 
 
 def claim(run: Path, settings: Mapping[str, Any], *, resume: bool) -> None:

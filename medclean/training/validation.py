@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from statistics import fmean
 from typing import NamedTuple
 
@@ -12,10 +13,12 @@ from skimage.metrics import structural_similarity
 from medclean.catalog import NORMALISERS
 from medclean.inference.engine import Engine
 from medclean.inference.ladder import Rung
+from medclean.learning.processes import gather, rank, world_size
 from medclean.learning.turn import Learner
 from medclean.models._base import Model
 from medclean.signals import Stop
 from medclean.training.samples import Samples, normaliser_for, scale_of_noisy, to_batch
+from medclean.training.world import stop_together
 from medclean.volume import Given, Image
 
 SIGMAS = (0.05, 0.1, 0.2)  # of scale
@@ -64,17 +67,23 @@ class Validation:
     def scores(self, model: Model, device: torch.device, stop: Stop) -> dict[str, float]:
         """Means over the slices: ``{"psnr 0.1": 29.4, "ssim 0.1": 0.85, ...}``, PSNR in dB.
 
+        Each process looks at its share of the slices.
+
         Raises:
             Stopped: ``stop`` said so.
         """
-        rows: dict[str, list[float]] = {}
+        rows: list[tuple[int, str, float]] = []
         ready = engine(model, self.modality, device)
-        for held in self:
-            stop.check()
+        for number, held in enumerate(self):
+            if stop.asked:
+                break
+            if number % world_size() != rank():
+                continue
             result = denoised(ready, held)
             for name, value in compared(result, held.clean, float(held.given.scale)).items():
-                rows.setdefault(f"{name} {held.sigma:g}", []).append(value)
-        return {name: fmean(values) for name, values in rows.items()}
+                rows.append((number, f"{name} {held.sigma:g}", value))
+        stop_together(stop)
+        return _means(rows)
 
     def before(self) -> dict[str, float]:
         """The same figures of the noisy images themselves."""
@@ -88,15 +97,15 @@ class Validation:
     def losses(self, learner: Learner, progress: float, device: torch.device) -> dict[str, float]:
         """Mean of each loss of each turn; nothing learns, and nothing is remembered."""
         remembered = {name: value.clone() for name, value in learner.training_state().items()}
-        rows: dict[str, list[float]] = {}
-        for k in range(self.batches):
+        rows: list[tuple[int, str, float]] = []
+        for k in range(rank(), self.batches, world_size()):
             batch = to_batch(self.samples[k], self.modality, device)
             batch = replace(batch, shared=learner.shared(batch))
             for turn in learner.turns(progress):
                 for name, loss in (turn.losses(batch) if turn.repeats else {}).items():
-                    rows.setdefault(f"{turn.name}/{name}", []).append(float(loss.detach()))
+                    rows.append((k, f"{turn.name}/{name}", float(loss.detach())))
         learner.load_training_state(remembered)
-        return {name: fmean(values) for name, values in rows.items()}
+        return _means(rows)
 
     def __iter__(self) -> Iterator[Held]:
         slices, context = self.samples.slices, self.samples.context
@@ -110,6 +119,14 @@ class Validation:
                 noisy = np.stack([drawn(np.asarray(image), rng, given) for image in stack])
                 scale = scale_of_noisy(slices.pool(series), drawn, given, rng)
                 yield Held(sigma, np.asarray(stack[context // 2]), noisy, given, scale)
+
+
+def _means(rows: list[tuple[int, str, float]]) -> dict[str, float]:
+    """The mean of each figure over all processes, in the order of one alone."""
+    values: dict[str, list[float]] = {}
+    for _, name, value in sorted(chain(*gather(rows)), key=lambda row: row[0]):
+        values.setdefault(name, []).append(value)
+    return {name: fmean(found) for name, found in values.items()}
 
 
 def denoised(engine: Engine, held: Held) -> Image:
