@@ -86,6 +86,7 @@ MORE = {
         files={
             "OUT/job.toml": "The settings, fit for --config.",
             "OUT/log.csv, OUT/curves.png": "Losses and validation over the steps.",
+            "OUT/validation.png": "Held-out slices: noisy, denoised, clean, and what was removed.",
             "OUT/best.safetensors, OUT/last.safetensors": "Weights, each with a card of the same "
             "name in .json.",
             "OUT/state/": "What a resumed run needs.",

@@ -68,6 +68,7 @@ def dataset(tmp_path_factory):
 def no_curves(monkeypatch):
     """Drawing takes longer than these runs."""
     monkeypatch.setattr("medclean.training.curves.draw", lambda rows, title: b"")
+    monkeypatch.setattr("medclean.training.pictures.grid", lambda examples, title: b"")
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +95,7 @@ def assert_same(run, other):
 def test_a_run_leaves_what_scripts_rely_on(unbroken, dataset):
     names = {path.name for path in unbroken.iterdir()}
     assert names == {
-        *("job.toml", "log.csv", "curves.png", "state"),
+        *("job.toml", "log.csv", "curves.png", "validation.png", "state"),
         *(f"{kind}.{ending}" for kind in ("best", "last") for ending in ("safetensors", "json")),
     }
     settings = tomllib.loads((unbroken / "job.toml").read_text())

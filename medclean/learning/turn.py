@@ -22,6 +22,7 @@ class Turn:
         optimiser: Name and arguments, such as ``{"name": "sgd", "momentum": 0.9}``; they replace
             the default, Adam(0.5, 0.999), whole.
         clamp: Largest magnitude of a weight after an update (Arjovsky et al., 2017).
+        guessing: Sum of the losses of a critic that can tell nothing apart; None for others.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Turn:
     lr_scale: float = 1.0
     optimiser: Mapping[str, Any] = field(default_factory=dict)
     clamp: float | None = None
+    guessing: float | None = None
 
     def parameters(self) -> list[nn.Parameter]:
         """All that learn, each once."""

@@ -5,10 +5,14 @@ minimises it for clean images (``real``) and for denoised ones, a generator as i
 """
 
 from collections.abc import Callable
+from math import log
 
 import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, relu
+
+GUESSING = {"bce": 2 * log(2), "lsgan": 0.5, "hinge": 2.0}
+"""What real and fake cost together where a critic says the same of all images."""
 
 
 def bce(scores: Tensor, *, real: bool, smoothing: float = 0.0) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor
 from medclean.errors import DataError
 from medclean.learning.batch import Batch
 from medclean.learning.turn import Turn
-from medclean.losses.adversarial import bce
+from medclean.losses.adversarial import GUESSING, bce
 from medclean.losses.pixel import l1
 from medclean.models._base import Model
 from medclean.networks.critics import PatchGAN
@@ -88,7 +88,13 @@ class DGAN(Model):
     def turns(self, progress: float) -> tuple[Turn, ...]:
         alone = progress < self.options.alone
         return (
-            Turn("critic", (self.critic,), self._tell_apart, repeats=0 if alone else 1),
+            Turn(
+                "critic",
+                (self.critic,),
+                self._tell_apart,
+                repeats=0 if alone else 1,
+                guessing=GUESSING["bce"],
+            ),
             Turn("generator", (self.generator,), self._content if alone else self._deceive),
         )
 

@@ -20,10 +20,11 @@ from medclean.learning.stepper import Stepper
 from medclean.log import Bar
 from medclean.models._base import Model
 from medclean.signals import Stop
-from medclean.training import curves, state
+from medclean.training import curves, pictures, state
 from medclean.training.machine import Machine
 from medclean.training.record import Log, Means, Row
 from medclean.training.validation import Validation
+from medclean.training.watch import Watch
 from medclean.training.world import stop_together
 
 ROWS = 10  # of log.csv between two validations
@@ -105,7 +106,7 @@ class Run:
             GateCrossed: A loss is not finite or exploded; the last checkpoint stays.
             Stopped: ``stop`` said so; the state is kept.
         """
-        stepper, means, first = self.stepper, Means(), rank() == 0
+        stepper, means, watch, first = self.stepper, Means(), Watch(), rank() == 0
         spread(self.model.state_dict())
         log = Log(self.job.out / "log.csv", stepper.done, writes=first)
         while True:
@@ -113,10 +114,11 @@ class Run:
                 self._store()  # a run that is stopped while it is validated goes on with that
                 log.amend(self._look(stop))
                 if first:
-                    title = f"{self.job.out.name}: {stepper.done} of {stepper.steps} steps"
-                    write_whole(self.job.out / "curves.png", curves.draw(log.rows, title))
+                    self._draw(log.rows)
                 self._store()
                 say(f"step {stepper.done} of {stepper.steps}: {_note(log.rows[-1])}")
+                for line in watch.say(self.model.turns(self._share()), log.rows[-1]):
+                    say(line)
             if stepper.done == stepper.steps:
                 return
             if self._waited_enough():
@@ -164,8 +166,7 @@ class Run:
         with self.ema.swapped(), torch.compiler.set_stance("force_eager"):  # slices of any size
             if self.held is not None:
                 scores |= self.held.scores(self.model, self.machine.device, stop)
-                share = (self.stepper.done - 1) / self.stepper.steps  # of the last step's turns
-                own = self.held.losses(self.model, share, self.machine.device)
+                own = self.held.losses(self.model, self._share(), self.machine.device)
                 scores |= {f"validation {name}": value for name, value in own.items()}
             mean = _mean_psnr(scores)
             earlier = self.progress.scores
@@ -176,6 +177,21 @@ class Run:
         known = earlier if mean is None else (*earlier, mean)
         self.progress = replace(self.progress, scores=known, seen=self.stepper.done)
         return scores
+
+    def _share(self) -> float:
+        """Of the run, as it was at the last step: its turns are judged."""
+        return (self.stepper.done - 1) / self.stepper.steps
+
+    def _draw(self, rows: Sequence[Row]) -> None:
+        """Pictures of the losses, and of what the averaged weights do."""
+        title = f"{self.job.out.name}: {self.stepper.done} of {self.stepper.steps} steps"
+        write_whole(self.job.out / "curves.png", curves.draw(rows, title))
+        if self.held is not None:
+            self.model.eval()
+            with self.ema.swapped(), torch.compiler.set_stance("force_eager"):
+                examples = self.held.examples(self.model, self.machine.device)
+            self.model.train()
+            write_whole(self.job.out / "validation.png", pictures.grid(examples, title))
 
     def _keep(self, name: str, scores: Row) -> None:
         """Write the model as it is now as a checkpoint."""

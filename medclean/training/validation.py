@@ -17,6 +17,7 @@ from medclean.learning.processes import gather, rank, world_size
 from medclean.learning.turn import Learner
 from medclean.models._base import Model
 from medclean.signals import Stop
+from medclean.training.pictures import Example
 from medclean.training.samples import Samples, normaliser_for, scale_of_noisy, to_batch
 from medclean.training.world import stop_together
 from medclean.volume import Given, Image
@@ -84,6 +85,15 @@ class Validation:
                 rows.append((number, f"{name} {held.sigma:g}", value))
         stop_together(stop)
         return _means(rows)
+
+    def examples(self, model: Model, device: torch.device) -> list[Example]:
+        """One slice for each sigma, and what the model makes of it."""
+        ready, shown = engine(model, self.modality, device), list[Example]()
+        for held in replace(self, count=1):
+            noisy, scale = held.noisy[len(held.noisy) // 2], float(held.given.scale)
+            if held.sigma not in (example.sigma for example in shown):
+                shown.append(Example(held.sigma, noisy, denoised(ready, held), held.clean, scale))
+        return shown
 
     def before(self) -> dict[str, float]:
         """The same figures of the noisy images themselves."""
