@@ -176,7 +176,7 @@ def sha256_of(path: Path) -> str:
         return file_digest(file, "sha256").hexdigest()
 
 
-def walk(root: Path) -> list[Found]:
+def walk(root: Path, walked: set[tuple[int, int]] | None = None) -> list[Found]:
     """All that lies in a folder and below, folders themselves left out, sorted by path.
 
     Links are followed. A folder that can be reached in several ways is walked once, under its own
@@ -184,6 +184,8 @@ def walk(root: Path) -> list[Found]:
 
     Args:
         root: A folder, or a file, which is found under its name.
+        walked: Device and number of folders that other walks went through, which are not walked
+            again; these are added.
 
     Raises:
         UsageError: There is no such path.
@@ -193,14 +195,14 @@ def walk(root: Path) -> list[Found]:
     if not root.is_dir():
         return [_look(root, root.name)]
     found: list[Found] = []
-    walked: set[tuple[int, int]] = set()
+    walked = set() if walked is None else walked
     folders, links = [""], list[str]()  # relative, with "/" behind; links wait for all else
     while folders or links:
         place = folders.pop() if folders else heappop(links)
         try:
             here = os.stat(root / place)
             if (here.st_dev, here.st_ino) in walked:
-                found.append(Found(place[:-1], "leads to a folder that is walked already"))
+                found.append(Found(place[:-1] or ".", "leads to a folder that is walked already"))
                 continue
             walked.add((here.st_dev, here.st_ino))
             names = os.listdir(root / place)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from medclean.archive.nifti.header import read_header, stored_values, unpacked_whole
 from medclean.archive.nifti.read import read, read_volume
-from medclean.archive.nifti.scan import scan
+from medclean.archive.nifti.scan import scan, takes
 from medclean.archive.nifti.write import sidecars, write
 from medclean.archive.numbers import to_stored, unchanged
 from medclean.errors import DataError
@@ -193,7 +193,7 @@ def test_every_file_of_a_folder_is_in_the_record_once(tmp_path: Path) -> None:
     recorded = [s.instances[0].path for s in found.series] + [left.path for left in found.left_out]
     assert sorted(recorded) == names
     reasons = {left.path: left.reason for left in found.left_out}
-    assert "copied" in reasons["sub-1_T1w.bval"]
+    assert "goes with the image" in reasons["sub-1_T1w.bval"]
     assert "copied" not in reasons["other.json"]
     assert {left.status for left in found.left_out} == {"skipped"}
     assert sidecars(tmp_path, "sub-1_T1w.nii.gz") == ("sub-1_T1w.json", "sub-1_T1w.bval")
@@ -252,3 +252,30 @@ def test_an_unusable_orientation_falls_back_on_the_voxel_size(tmp_path: Path) ->
     raw[280:328] = bytes(48)  # sform of zeros
     path.write_bytes(raw)
     assert np.linalg.det(read_volume(path).affine[:3, :3]) != 0
+
+
+@pytest.mark.parametrize("ending", [".hdr", ".hdr.gz", ".HDR"])
+def test_an_image_in_two_files_says_so(tmp_path, ending):
+    pair = nib.Nifti1Pair(np.ones((3, 4, 5), np.int16), np.eye(4))
+    pair.to_filename(tmp_path / "a.img")
+    header = (tmp_path / "a.hdr").read_bytes()
+    (tmp_path / "a.hdr").unlink()
+    (tmp_path / f"a{ending}").write_bytes(gzip.compress(header) if "gz" in ending else header)
+    (tmp_path / "b.img").write_bytes(b"something else")
+    assert [takes(tmp_path, name) for name in (f"a{ending}", "a.img", "b.img")] == [
+        True,
+        True,
+        False,
+    ]
+    found = scan(tmp_path, [f"a{ending}", "a.img"])
+    assert {left.status for left in found.left_out} == {"skipped"}
+    assert all("make one .nii of both" in left.reason for left in found.left_out)
+
+
+def test_names_in_capitals_are_nifti_too(tmp_path):
+    image = nib.Nifti1Image(np.ones((3, 4, 5), np.int16), np.eye(4))
+    (tmp_path / "A.NII").write_bytes(image.to_bytes())
+    (tmp_path / "A.json").write_text('{"Modality": "CT"}')
+    found = scan(tmp_path, ["A.NII", "A.json"])
+    assert [(s.instances[0].path, s.modality) for s in found.series] == [("A.NII", "CT")]
+    assert found.left_out[0].reason == "goes with the image beside it"

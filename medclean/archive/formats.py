@@ -4,6 +4,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from medclean.archive import copying
 from medclean.archive.derivation import Derivation, Written
 from medclean.archive.numbers import Pixels, Stored
 from medclean.archive.series import Series
@@ -80,8 +81,7 @@ def beside(root: Path, series: Series) -> tuple[str, ...]:
 
 def copy(root: Path, series: Series, path: str, to: Path) -> Written:
     """Copy one of these."""
-    written: Written = _part(series, "write").copy(root, path, to)
-    return written
+    return Written(*copying.copy(root, path, to))
 
 
 def _part(series: Series, name: str) -> Any:

@@ -115,6 +115,12 @@ class Series:
         """Whether it has a multi-frame object that does not say what its frames are."""
         return any(instance.bare for instance in self.instances)
 
+    @property
+    def fingerprint(self) -> str:
+        """Of its sources, as far as their headers show: another one makes it another series."""
+        prints = (f"{i.path} {i.bytes} {i.uid} {i.passed or ''}".rstrip() for i in self.instances)
+        return key_of(prints)
+
     def without(self, instances: Collection[int]) -> "Series":
         """The series without these files: their frames are gaps, on which a group breaks in two."""
         kept = [place for place in range(len(self.instances)) if place not in instances]
@@ -139,11 +145,20 @@ class Series:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A path that gives no image, and why; the reason quotes nothing from inside the file."""
+    """A path that gives no image, and why; the reason quotes nothing from inside the file.
+
+    Attributes:
+        path: As in ``Instance``.
+        status: Whether it should give one.
+        reason: Why not.
+        stays: Not to be copied whatever is asked: no regular file, or one that would lie elsewhere
+            what it says no more.
+    """
 
     path: str
     status: Literal["skipped", "failed"]
     reason: str
+    stays: bool = False
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,17 @@ from pydicom.uid import (
 )
 
 from medclean.archive.dicom import mosaic
+from medclean.archive.dicom.facts import facts
 from medclean.archive.dicom.frames import MULTI_FRAME, Image
 from medclean.archive.dicom.functional import images_of
 from medclean.archive.dicom.modality_lut import has_lut
-from medclean.archive.dicom.parse import NotAnImage, Parsed, one_reason, parse_header
+from medclean.archive.dicom.parse import (
+    Directory,
+    NotAnImage,
+    Parsed,
+    one_reason,
+    parse_header,
+)
 from medclean.archive.dicom.transcode import opened
 from medclean.archive.dicom.values import (
     Values,
@@ -34,6 +41,7 @@ from medclean.archive.dicom.values import (
     values,
     vendor_scale,
 )
+from medclean.archive.selection import EVERYTHING, PATH, Selection
 from medclean.archive.series import LeftOut, key_of
 from medclean.errors import DataError
 
@@ -83,6 +91,7 @@ class Header:
         images: What functional groups say of each frame; none where there are no such groups.
         concatenation: Concatenation UID (0020,9161), of a multi-frame object in several files.
         tiles: How many tiles of a mosaic show a slice; 0 where the file is none, or does not say.
+        deselected: Why it is not asked for, ``""`` where it is.
     """
 
     path: str
@@ -126,6 +135,7 @@ class Header:
     images: tuple[Image, ...] = ()
     concatenation: str = ""
     tiles: int = 0
+    deselected: str = ""
 
     @property
     def broken(self) -> str:
@@ -149,19 +159,21 @@ class Header:
         return ""
 
 
-def read_headers(root: Path, paths: Sequence[str]) -> list[Header | LeftOut]:
+def read_headers(
+    root: Path, paths: Sequence[str], selection: Selection = EVERYTHING
+) -> list[Header | LeftOut]:
     """The headers of some files, or why there is none."""
-    return [read_header(root, path) for path in paths]
+    return [read_header(root, path, selection) for path in paths]
 
 
-def read_header(root: Path, path: str) -> Header | LeftOut:
+def read_header(root: Path, path: str, selection: Selection = EVERYTHING) -> Header | LeftOut:
     """The header of a file, or why there is none."""
     try:
         parsed = parse_header(root / path)
         with one_reason("cannot be parsed"):
-            return detailed(header_of(parsed, path), root / path)
+            return detailed(header_of(parsed, path, selection), root / path)
     except NotAnImage as why:
-        return LeftOut(path, "skipped", str(why))
+        return LeftOut(path, "skipped", str(why), stays=isinstance(why, Directory))
     except DataError as error:
         return LeftOut(path, "failed", str(error))
 
@@ -181,7 +193,7 @@ def detailed(header: Header, file: Path) -> Header:
     return replace(header, images=images, concatenation=whole)
 
 
-def header_of(parsed: Parsed, path: str) -> Header:
+def header_of(parsed: Parsed, path: str, selection: Selection = EVERYTHING) -> Header:
     """What a data set says.
 
     Raises:
@@ -247,6 +259,7 @@ def header_of(parsed: Parsed, path: str) -> Header:
         ),
         trigger=number(data, "TriggerTime"),
         vendor_scale=vendor_scale(data),
+        deselected=intern(selection.refusal({PATH: (path,), **facts(parsed.data, selection.tags)})),
     )
 
 

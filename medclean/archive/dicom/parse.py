@@ -35,6 +35,10 @@ class NotAnImage(Exception):
     """The file is none that this program reads, which is no failure; the message says why."""
 
 
+class Directory(NotAnImage):
+    """A DICOMDIR, which names files by their places and UIDs."""
+
+
 class Parsed(NamedTuple):
     """A data set up to its pixels.
 
@@ -173,7 +177,7 @@ def _begun(file: BinaryIO, limit: int) -> tuple[FileDataset, BytesIO | None]:
     if _is_cut(meta):
         raise DataError("is cut off in its file meta information")
     if meta.get("MediaStorageSOPClassUID") == MediaStorageDirectoryStorage:
-        raise NotAnImage("a DICOMDIR; the files that it names are found without it")
+        raise Directory("a DICOMDIR; the files that it names are found without it")
     head = FileDataset("", {}, preamble, meta, False, True)
     if meta.get("TransferSyntaxUID") != DeflatedExplicitVRLittleEndian:
         return head, None

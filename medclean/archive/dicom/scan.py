@@ -14,6 +14,7 @@ from medclean.archive.dicom.grouping import groups
 from medclean.archive.dicom.headers import Header, read_headers
 from medclean.archive.dicom.kinds import choose, modality_of, unit_of
 from medclean.archive.dicom.uids import hashed_uid
+from medclean.archive.selection import EVERYTHING, Selection
 from medclean.archive.series import Instance, LeftOut, Scan, Series, key_of
 from medclean.archive.workers import Workers
 from medclean.errors import DataError
@@ -30,6 +31,7 @@ def scan(
     workers: Workers,
     *,
     include: Collection[str] = (),
+    selection: Selection = EVERYTHING,
     progress: Callable[[int], object] = lambda files: None,
 ) -> Scan:
     """Read the headers of files, and make series of those that are images to be denoised.
@@ -39,11 +41,13 @@ def scan(
         paths: Regular files of any kind, with ``/``, sorted.
         workers: Read the headers.
         include: Kinds that are let in, of those that are skipped else; ``"all"`` for each.
+        selection: Which of the images are asked for.
         progress: Called with the number of files that were looked at since.
     """
     headers: list[Header] = []
     left_out: list[LeftOut] = []
-    for found in _headers(root, paths, workers, progress):
+    look = partial(read_headers, root, selection=selection)
+    for found in _headers(look, paths, workers, progress):
         if isinstance(found, LeftOut):
             left_out.append(found)
         else:
@@ -75,14 +79,19 @@ def scan(
             notes=header.notes,
         )
         members[uids].append((header, instance))
-    series = (
-        replace(
+    series: list[Series] = []
+    for uids, files in members.items():
+        deselected = {n: header.deselected for n, (header, _) in enumerate(files)}
+        deselected = {n: reason for n, reason in deselected.items() if reason}
+        left_out += (LeftOut(files[n][0].path, "skipped", why) for n, why in deselected.items())
+        if len(deselected) == len(files):
+            continue
+        whole = replace(
             _series(uids, files),
             derived_number=numbers.get(uids),
             residual_number=residuals.get(uids),
         )
-        for uids, files in members.items()
-    )
+        series.append(whole.without(deselected))  # grouped first: what nobody wants is no gap
     return Scan(tuple(series), tuple(left_out), located)
 
 
@@ -101,10 +110,12 @@ def _frames(header: Header) -> int:
 
 
 def _headers(
-    root: Path, paths: Iterable[str], workers: Workers, progress: Callable[[int], object]
+    look: Callable[[tuple[str, ...]], list[Header | LeftOut]],
+    paths: Iterable[str],
+    workers: Workers,
+    progress: Callable[[int], object],
 ) -> Iterator[Header | LeftOut]:
     """Headers in the order of the paths. Where a worker is lost, its files are tried one by one."""
-    look = partial(read_headers, root)
     for chunk, done in workers.map(look, _chunks(paths)):
         try:
             yield from done.result()

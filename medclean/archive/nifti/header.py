@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 import zlib
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ HEADERS = {348: (Nifti1Header, b"n+1\0"), 540: (Nifti2Header, b"n+2\0")}  # by s
 ESTIMATE = 1001  # intent code: values that were estimated, with a name that says of what
 GZIP = b"\x1f\x8b"
 MOST_COMPRESSED = 1032  # deflate cannot do better, so a header that claims more lies
+_HALF = re.compile(r"(.+)\.(?:hdr|img)(?:\.gz)?", re.IGNORECASE)
+_HEADS = (".hdr", ".hdr.gz", ".HDR", ".HDR.GZ")
 TAIL = 1 << 20  # bytes after the values that are kept; a bomb has more
 
 
@@ -73,6 +76,13 @@ class Header:
 def is_nifti(path: Path) -> bool:
     """Whether a file's name says NIfTI."""
     return path.name.lower().endswith(ENDINGS)
+
+
+def is_half(path: Path) -> bool:
+    """Whether a file is the header, or the values, of an image in two files (Analyze, NIfTI)."""
+    name = _HALF.fullmatch(path.name)
+    headers = (path.with_name(name[1] + ending) for ending in _HEADS) if name else ()
+    return any(_begins_a_header(header) for header in headers if header.is_file())
 
 
 def is_compressed(path: Path) -> bool:
@@ -195,6 +205,14 @@ def stored_values(raw: bytes, header: Header) -> NDArray[Any]:
     values = np.frombuffer(raw, header.dtype, count, header.offset)
     native = values.astype(header.dtype.newbyteorder("="), copy=False)
     return native.reshape(header.images, header.rows, header.columns)
+
+
+def _begins_a_header(path: Path) -> bool:
+    try:
+        begin = unpacked(path, 4)
+    except DataError:
+        return False
+    return not HEADERS.keys().isdisjoint(int.from_bytes(begin, o) for o in ("little", "big"))
 
 
 def _parse(head: bytes) -> Any:

@@ -1,7 +1,7 @@
 """Which NIfTI files of a tree can be denoised."""
 
 from collections.abc import Collection, Iterable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
@@ -10,17 +10,40 @@ from medclean.archive.nifti.header import (
     SIDECARS,
     Header,
     NoImage,
+    is_half,
     is_nifti,
     read_header,
 )
 from medclean.archive.nifti.read import modality_of
+from medclean.archive.selection import EVERYTHING, MODALITY, PATH, Selection
 from medclean.archive.series import Affine, Frame, Group, Instance, LeftOut, Scan, Series, key_of
 from medclean.errors import DataError
 from medclean.volume import UNITS
 
+BESIDE = "goes with the image beside it"
+
+
+def takes(root: Path, path: str) -> bool:
+    """Whether ``scan`` can tell what a file is: an image, a sidecar, or half of an image."""
+    return path.lower().endswith((*ENDINGS, *SIDECARS)) or is_half(root / path)
+
+
+def image_of(root: Path, path: str) -> str | None:
+    """The image that a sidecar lies beside."""
+    sidecar = PurePosixPath(path)
+    endings = (*ENDINGS, *(ending.upper() for ending in ENDINGS))
+    images = (str(sidecar.with_name(sidecar.stem + ending)) for ending in endings)
+    known = sidecar.suffix in SIDECARS
+    return next((image for image in images if known and (root / image).is_file()), None)
+
 
 def scan(
-    root: Path, paths: Iterable[str], *, modality: str | None = None, include: Collection[str] = ()
+    root: Path,
+    paths: Iterable[str],
+    *,
+    modality: str | None = None,
+    include: Collection[str] = (),
+    selection: Selection = EVERYTHING,
 ) -> Scan:
     """Read the headers of NIfTI files; each is a series of its own.
 
@@ -29,12 +52,16 @@ def scan(
         paths: Files of any kind, with ``/``.
         modality: Of files whose sidecar does not state one.
         include: Kinds that are let in, of those that are skipped else: ``"map"`` or ``"all"``.
+        selection: Which of them are asked for, by path and modality: all that these files state.
     """
     series: list[Series] = []
     left_out: list[LeftOut] = []
     for path in paths:
         try:
-            series.append(_series(root, path, modality, include))
+            found = _series(root, path, modality, include)
+            if refusal := selection.refusal({PATH: (path,), MODALITY: (found.modality,)}):
+                raise NoImage(refusal)
+            series.append(found)
         except NoImage as error:
             left_out.append(LeftOut(path, "skipped", str(error)))
         except DataError as error:
@@ -44,10 +71,10 @@ def scan(
 
 def _series(root: Path, name: str, modality: str | None, include: Collection[str]) -> Series:
     path = root / name
+    if is_half(path):
+        raise NoImage("half of an image in two files (.hdr, .img); make one .nii of both first")
     if not is_nifti(path):
-        images = (path.with_name(path.stem + ending) for ending in ENDINGS)
-        owned = path.suffix in SIDECARS and any(image.is_file() for image in images)
-        raise NoImage("copied with the image beside it" if owned else "no NIfTI file")
+        raise NoImage(BESIDE if image_of(root, name) else "no NIfTI file")
     header = read_header(path)
     kind = "map" if header.intent else ""
     if kind and not {kind, "all"} & set(include):

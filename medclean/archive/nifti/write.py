@@ -14,7 +14,6 @@ from medclean.archive.nifti.header import (
 )
 from medclean.archive.numbers import Stored
 from medclean.archive.series import Series
-from medclean.errors import DataError
 from medclean.files import write_whole
 
 LEVEL = 6  # of zlib: the usual one
@@ -59,17 +58,3 @@ def sidecars(root: Path, path: str) -> tuple[str, ...]:
     image = Path(path)
     beside = (image.with_name(stem(image) + ending).as_posix() for ending in SIDECARS)
     return tuple(name for name in beside if (root / name).is_file())
-
-
-def copy(root: Path, path: str, to: Path) -> Written:
-    """Copy a sidecar as it is.
-
-    Raises:
-        DataError: It cannot be read.
-        WriteError: It cannot be written.
-    """
-    try:
-        content = (root / path).read_bytes()
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}") from None
-    return Written(write_whole(to, content, lasting=False), len(content))
