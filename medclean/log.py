@@ -21,6 +21,16 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
+def size(count: float) -> str:
+    """Bytes for people: ``210 MB``."""
+    *smaller, largest = ("B", "kB", "MB", "GB", "TB")
+    for unit in smaller:
+        if count < 999.5:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} {largest}"
+
+
 @dataclass(eq=False)
 class Bar:
     """How far one thing has come.

@@ -1,6 +1,7 @@
 """The record of a run: journal, manifest, lock, shard, tally."""
 
 from medclean.archive.runs.folder import RUN_FOLDER, default_out, refuse_overlap
+from medclean.archive.runs.peek import Peek
 from medclean.archive.runs.run import Run
 from medclean.archive.runs.secret import label, read_key
 from medclean.archive.runs.shard import Shard, unsharded
@@ -9,6 +10,7 @@ from medclean.archive.runs.tally import Tally
 
 __all__ = [
     "RUN_FOLDER",
+    "Peek",
     "Run",
     "Shard",
     "Tally",

@@ -34,17 +34,22 @@ def default_out(study: Path, model: str, changed: Mapping[str, Any]) -> Path:
     return whole.with_name(f"{_KNOWN_ENDING.sub('', whole.name)}-{name}{digits}")
 
 
-def refuse_overlap(out: Path, studies: Iterable[Path]) -> None:
+def refuse_overlap(out: Path, studies: Iterable[Path], root: Path | None = None) -> None:
     """Nothing, where an output could never meet its input.
 
     Args:
         out: Folder to write to; it need not exist.
         studies: Files and folders to read.
+        root: What output paths are relative to, where that is none of them.
 
     Raises:
         UsageError: The output is an input or lies inside one, or an input lies inside the output.
     """
-    for study in studies:
+    if root and _same(out, root):
+        raise UsageError(f"output {out} is where all inputs lie; give another -o")
+    kinds = ((study, study.is_dir()) for study in studies)  # of files, one a folder is enough
+    places = {(study if whole else study.parent, whole): study for study, whole in kinds}
+    for study in places.values():
         source = study if study.is_dir() else study.parent
         if _same(out, source):
             raise UsageError(f"output {out} is where the input {study} lies; give another -o")
@@ -52,6 +57,19 @@ def refuse_overlap(out: Path, studies: Iterable[Path]) -> None:
             raise UsageError(f"output {out} lies inside the input {study}; give another -o")
         if study.is_dir() and _inside(study, out):
             raise UsageError(f"input {study} lies inside the output {out}; give another -o")
+
+
+def refuse_repinned(out: Path, pinned: Mapping[str, Any], name: str, value: Any) -> None:
+    """Nothing, if what was pinned in a folder is unknown or the same.
+
+    Raises:
+        UsageError: It was another value.
+    """
+    if name in pinned and pinned[name] != value:
+        raise UsageError(
+            f"{out} belongs to {name} {pinned[name]}, and now it is {value}; write elsewhere with "
+            "-o, or redo it all with --overwrite"
+        )
 
 
 def relative(path: str) -> PurePosixPath:

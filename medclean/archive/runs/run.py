@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from medclean.archive.runs.commit import STAGING, commit, remove_staged
-from medclean.archive.runs.folder import RUN_FOLDER, relative
+from medclean.archive.runs.expected import Expected
+from medclean.archive.runs.folder import RUN_FOLDER, refuse_repinned, relative
 from medclean.archive.runs.journal import encode, now, plain
 from medclean.archive.runs.lock import Lock
 from medclean.archive.runs.manifest import manifest_path, write_manifest
@@ -17,8 +18,8 @@ from medclean.archive.runs.record import Record, input_line
 from medclean.archive.runs.secret import label, own_key
 from medclean.archive.runs.shard import Division, Shard
 from medclean.archive.runs.state import Status
-from medclean.archive.runs.tally import Outcome, Tally, tally
-from medclean.errors import Exit, UsageError, WriteError
+from medclean.archive.runs.tally import Tally, tally
+from medclean.errors import Exit, WriteError
 from medclean.files import cannot_write, create, make_folder
 
 
@@ -32,6 +33,7 @@ class Run:
 
     Attributes:
         out: The output folder, as the user wrote it.
+        expected: What it is about; what is copied as it is is told there.
         warnings: Damage that was found in the journals.
         tally: What became of the run, once it is finished.
     """
@@ -50,8 +52,7 @@ class Run:
         self.tally: Tally | None = None
         self._record, self._lock, self._overwrite, self._key = record, lock, overwrite, key
         self._shard, self._division, self._total = shard, Division(shard), 0
-        self._expected: dict[str, None] = {}  # series that this run is about
-        self._loose: dict[str, None] = {}  # inputs that belong to no series
+        self.expected = Expected(record)
         self._begun: set[str] = set()
 
     # Which series there are
@@ -78,18 +79,18 @@ class Run:
             sources: Fingerprint of them: a series with another one is done anew.
             facts: For the manifest: modality, number of frames.
         """
-        paths, facts = list(inputs), plain(facts)
-        known = self._record.state.series.get(key)
-        if not known or (known.inputs, known.sources, known.facts) != (paths, sources, facts):
-            line = {"series": key, "inputs": paths, "sources": sources, "facts": facts}
-            self._record.note({"kind": "series", **line})
-        self._expected[key] = None
+        self.expected.note(key, list(inputs), sources, plain(facts))
+        self.expected.series[key] = None
 
     # One series
 
+    def told_done(self, key: str) -> bool:
+        """Whether the record says that a series is done; ``done`` looks at its files too."""
+        return self._record.status(key) == "done"
+
     def done(self, key: str) -> bool:
         """Whether all outputs of a series are in their places, by hash and not by name."""
-        if self._record.status(key) != "done":
+        if not self.told_done(key):
             return False
         files = self._record.series(key).files
         with cannot_write(self.out):
@@ -145,7 +146,7 @@ class Run:
         Raises:
             DataError: Something that is not ours lies there, or the output of another series.
         """
-        refuse_foreign(self.out, paths, partial(self._is_ours, key))
+        refuse_foreign(self.out, paths, partial(self.expected.is_ours, key))
 
     def commit(
         self,
@@ -179,7 +180,7 @@ class Run:
             record or {},
             inputs=inputs or {},
             status=status,
-            is_ours=partial(self._is_ours, key),
+            is_ours=partial(self.expected.is_ours, key),
         )
 
     def fail(
@@ -228,7 +229,7 @@ class Run:
         line = plain(input_line(path, status, reason, **facts))
         if self._record.state.inputs.get(path) != line:
             self._record.note({"kind": "input", **line})
-        self._loose[path] = None
+        self.expected.loose[path] = None
 
     def event(self, event: str, **facts: Any) -> None:
         """Something worth remembering, for people who read the journal."""
@@ -241,11 +242,8 @@ class Run:
             UsageError: An earlier start in this folder had another value.
         """
         value, pinned = plain(value), self._record.state.pinned
-        if name in pinned and pinned[name] != value and not self._overwrite:
-            raise UsageError(
-                f"{self.out} belongs to {name} {pinned[name]}, and now it is {value}; write "
-                "elsewhere with -o, or redo it all with --overwrite"
-            )
+        if not self._overwrite:
+            refuse_repinned(self.out, pinned, name, value)
         if name not in pinned or pinned[name] != value:
             self._record.note({"kind": "pin", "name": name, "value": value}, sync=True)
 
@@ -272,26 +270,24 @@ class Run:
         """
         self._lock.check()
         record, shard = self._record, self._shard
-        series = {key: record.series(key) for key in self._expected}
-        outcomes = [Outcome(record.status(k), s.exit, len(s.files)) for k, s in series.items()]
-        loose = [record.state.inputs[path]["status"] for path in self._loose]
-        outcomes += [Outcome("failed", Exit.BAD_DATA) for status in loose if status == "failed"]
-        ended = tally(outcomes, self.out, stopped=stopped, shard=shard, total=self._total)
+        ended = tally(
+            self.expected.outcomes,
+            self.out,
+            copied=self.expected.copied,
+            stopped=stopped,
+            shard=shard,
+            total=self._total,
+        )
         record.note({"kind": "end", "at": now(), **asdict(ended)}, sync=True)
         if ended.exit == Exit.DONE and not shard:
             remove_staged(self.out)  # of series that are no longer there
         path = manifest_path(self.out, shard)
-        write_manifest(path, record, labels=self._labels(), loose=self._loose, tally=ended)
+        write_manifest(path, record, labels=self._labels(), loose=self.expected.loose, tally=ended)
         self.tally = ended
         return ended
 
-    def _is_ours(self, key: str, path: str) -> bool:
-        """Whether a commit named this path: for this series, or for one that is no longer there."""
-        owner = self._record.state.ours.get(path)
-        return owner is not None and (owner == key or owner not in self._expected)
-
     def _labels(self) -> dict[str, str | None]:
         try:
-            return {key: self.label(key) for key in self._expected}
+            return {key: self.label(key) for key in self.expected.series}
         except WriteError:  # the key is another user's, who began this run
-            return dict.fromkeys(self._expected)
+            return dict.fromkeys(self.expected.series)

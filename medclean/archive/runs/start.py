@@ -64,9 +64,9 @@ def open_run(
             lock = stack.enter_context(hold(folder, shard, work, environ))
             state = State.read(folder)
             if state.run:
-                _refuse_other(out, state.run, command)
+                refuse_other(out, state.run, command)
             if state.run and not overwrite:
-                _refuse_changed(out, state.run, settings)
+                refuse_changed(out, state.run, settings)
             if not shard:
                 _tidy(folder)
             manifest_path(out, shard).unlink(missing_ok=True)  # what it says ceases to be true
@@ -103,7 +103,7 @@ def open_run(
             run.finish()
 
 
-def _refuse_other(out: Path, run: Line, command: str) -> None:
+def refuse_other(out: Path, run: Line, command: str) -> None:
     """Nothing, if the last run in a folder was of this command, in a format that we know.
 
     Raises:
@@ -118,7 +118,7 @@ def _refuse_other(out: Path, run: Line, command: str) -> None:
         )
 
 
-def _refuse_changed(out: Path, run: Line, settings: Settings) -> None:
+def refuse_changed(out: Path, run: Line, settings: Settings) -> None:
     """Nothing, if the last run in a folder had these settings.
 
     Raises:

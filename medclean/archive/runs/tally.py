@@ -38,6 +38,7 @@ class Tally:
         files: Outputs of the done ones.
         exit: Exit status of the command.
         line: The last line that it prints.
+        copied: Files that were copied as they are.
     """
 
     done: int
@@ -47,12 +48,14 @@ class Tally:
     files: int
     exit: Exit
     line: str
+    copied: int = 0
 
 
 def tally(
     outcomes: Iterable[Outcome],
     out: Path,
     *,
+    copied: int = 0,
     stopped: Exit = Exit.DONE,
     shard: Shard | None = None,
     total: int = 0,
@@ -62,6 +65,7 @@ def tally(
     Args:
         outcomes: One a series.
         out: The output folder; its name alone is told, for what is above might identify.
+        copied: Files that were copied as they are.
         stopped: The status of what ended the run early; then it is the run's.
         shard: Which part of the job this is; None is all.
         total: Eligible series of all shards.
@@ -76,6 +80,7 @@ def tally(
     if shard:
         mine = len(outcomes) - count["skipped"]
         text = f"shard {shard.number} of {shard.of}: {mine} of {total} series; {text}"
+    there = f"{files} file{'s'[: files != 1]}" + (f" and {copied} copied" if copied else "")
     return Tally(
         count["done"],
         count["skipped"],
@@ -83,7 +88,8 @@ def tally(
         count["pending"],
         files,
         status,
-        f"{text}: {files} file{'s'[: files != 1]} in {out.name or out.resolve().name}",
+        f"{text}: {there} in {out.name or out.resolve().name}",
+        copied,
     )
 
 
