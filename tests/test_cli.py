@@ -110,6 +110,29 @@ def test_flags_beat_the_environment_that_the_file_that_a_preset(ask, monkeypatch
     assert (job.level, job.include, job.fail_fast) == (0.4, ("phase",), False)
 
 
+def test_a_variable_that_sets_nothing_is_told(ask, monkeypatch, capsys):
+    monkeypatch.setenv("MEDCLEAN_LEVL", "0.3")
+    monkeypatch.setenv("MEDCLEAN_ZZZZZZZZZ", SECRET)
+    monkeypatch.setenv("MEDCLEAN_DEBUG", "1")
+    assert ask().level == 0.5
+    near, far = capsys.readouterr().err.splitlines()
+    assert near == "warning: MEDCLEAN_LEVL sets nothing; did you mean MEDCLEAN_LEVEL?"
+    assert far == "warning: MEDCLEAN_ZZZZZZZZZ sets nothing; no command has such a setting"
+
+
+def test_a_variable_holds_a_value_a_line(medclean, monkeypatch):
+    monkeypatch.setenv("MEDCLEAN_SELECT", "SeriesDescription~a b\nModalty=MR")
+    status, _, err = medclean("denoise", "x", "--model", "nlm")
+    assert (status, "'Modalty'; did you mean 'Modality'" in err) == (Exit.USAGE, True)
+
+
+def test_the_help_names_values_and_no_types(medclean):
+    for words in (["denoise"], ["models"], ["train"]):
+        out = medclean(*words, "--help")[1]
+        assert "list[" not in out
+        assert "<str" not in out
+
+
 def test_a_bare_model_keeps_the_options_of_a_preset(ask, tmp_path):
     for name, model in (("soft", "nlm:strength=0.4"), ("wide", "dgan:width=64")):
         (tmp_path / "presets" / f"{name}.toml").write_text(f'model = "{model}"\n')

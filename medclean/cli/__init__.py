@@ -9,7 +9,7 @@ import typer
 
 from medclean import __version__
 from medclean.cli._boundary import explain, heed_signals
-from medclean.cli._command import command, emit
+from medclean.cli._command import Command, command, emit
 from medclean.cli.denoise import denoise
 from medclean.cli.doctor import doctor
 from medclean.cli.models import models
@@ -44,10 +44,10 @@ def medclean(
         raise typer.Exit(Exit.USAGE)
 
 
-app.command(epilog=NOTICE, short_help=denoise.__doc__)(command(denoise))
-app.command(epilog=NOTICE, short_help=train.__doc__)(command(train, presets=True))
-app.command(epilog=NOTICE)(models)
-app.command(epilog=NOTICE)(doctor)
+app.command(cls=Command, epilog=NOTICE, short_help=denoise.__doc__)(command(denoise))
+app.command(cls=Command, epilog=NOTICE, short_help=train.__doc__)(command(train, presets=True))
+app.command(cls=Command, epilog=NOTICE)(models)
+app.command(cls=Command, epilog=NOTICE)(doctor)
 
 
 def main() -> None:

@@ -2,8 +2,9 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, fields
+from difflib import get_close_matches
 from functools import wraps
 from inspect import Parameter, Signature, signature
 from pathlib import Path
@@ -11,11 +12,13 @@ from types import NoneType
 from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
 import typer
+from typer.core import TyperCommand
 
 from medclean.catalog import MODELS, NOISES, SCHEDULES
 from medclean.cli import _config
 from medclean.errors import Exit, UsageError, unknown
 from medclean.jobs._setting import Setting, settings
+from medclean.log import printable
 from medclean.options import convert
 
 _CATALOGS: dict[str, Iterable[str]] = {
@@ -24,6 +27,7 @@ _CATALOGS: dict[str, Iterable[str]] = {
     "schedule": SCHEDULES,
 }
 _METAVARS = {int: "N", float: "X", Path: "PATH"}
+_VARIABLES = {"MEDCLEAN_CONFIG", "MEDCLEAN_DEBUG"}  # and those of all settings
 _EXPECTED = {int: "a whole number", float: "a number"}
 
 
@@ -58,6 +62,7 @@ def command(run: Callable[..., Exit], *, presets: bool = False) -> Callable[...,
 
     @wraps(run)
     def made(*, preset: str | None = None, **given: Any) -> Exit:
+        warn_of_variables(os.environ)
         if preset:  # a bare --model leaves the options that a preset has for that model
             model = read(_config.preset(preset)).get("model", given["model"])
             given["model"] = model if model.startswith(f"{given['model']}:") else given["model"]
@@ -76,12 +81,38 @@ def command(run: Callable[..., Exit], *, presets: bool = False) -> Callable[...,
     return made
 
 
+class Command(TyperCommand):
+    """A command whose help and variables know texts with blanks, such as expressions."""
+
+    def __init__(self, *words: Any, **options: Any) -> None:
+        super().__init__(*words, **options)
+        each: list[Any] = self.params
+        for parameter in each:
+            parameter.split_envvar_value = str.splitlines
+            if parameter.param_type_name == "argument":  # its metavar says what it is
+                parameter.display_type_rich = _nothing
+
+
+def warn_of_variables(environ: Mapping[str, str]) -> None:
+    """One line on stderr for each variable that looks like ours and sets nothing."""
+    for name in sorted(environ.keys() - _VARIABLES):
+        if name.startswith("MEDCLEAN_"):
+            known = {known.removeprefix("MEDCLEAN_") for known in _VARIABLES}
+            near = get_close_matches(name.removeprefix("MEDCLEAN_"), sorted(known), 1)
+            hint = f"did you mean MEDCLEAN_{near[0]}?" if near else "no command has such a setting"
+            print(f"warning: {printable(name)} sets nothing; {hint}", file=sys.stderr)
+
+
 def emit(text: str) -> None:
     """Print a result; a reader who has gone away, as in ``| head``, is no failure."""
     try:
         print(text, flush=True)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _nothing(ctx: object) -> None:
+    """In the place of a type in the help."""
 
 
 def _config_option(read: Callable[[Path], dict[str, Any]]) -> Parameter:
@@ -136,8 +167,10 @@ def _parameter(name: str, default: Any, kind: _Type, setting: Setting) -> Parame
     info: Any
     if setting.argument:
         info = typer.Argument(metavar=metavar and metavar.removesuffix("..."), **about)
+        default = () if setting.optional else default
     else:
         about["envvar"], about["show_envvar"] = f"MEDCLEAN_{name.upper()}", False
+        _VARIABLES.add(about["envvar"])
         info = typer.Option(*setting.flags, metavar=None if switch else metavar, **about)
     value = Parameter.empty if default is MISSING else _text(default, kind)
     return _keyword(name, read, info, value)

@@ -17,6 +17,7 @@ class Setting:
             an output folder belongs to one set of both. ``"run"`` may differ at every start.
         flags: Spelling on the command line where it is not ``--name-of-the-field``.
         argument: Positional, not an option.
+        optional: An argument that may be left out.
         metavar: What stands for the value in ``--help``.
     """
 
@@ -24,6 +25,7 @@ class Setting:
     kind: Kind = "run"
     flags: tuple[str, ...] = ()
     argument: bool = False
+    optional: bool = False
     metavar: str | None = None
 
 
