@@ -58,6 +58,21 @@ MORE = {
             "study with a folder residual of its own is refused where names would clash.",
             "A run that was stopped goes on when the same command is run again, and ends with the "
             "same bytes as one that was not.",
+            "Expressions of --select and --exclude are conditions, with a comma for and: "
+            "KEYWORD=VALUE is equal, KEYWORD~REGEX is found anywhere; case is ignored. KEYWORD is "
+            "a DICOM keyword of the top level, a tag such as 0019,100A, or path: the path below "
+            "the study. NIfTI files have path and Modality. Of several values one that fits is "
+            "enough, and what is absent is an empty text. A comma inside a value is written `\\,`. "
+            "What is deselected inside a series is not missing from it: nothing is marked "
+            "INCOMPLETE, and no slice takes neighbours from beyond it. A file that cannot be read "
+            "fails, unless its path deselects it.",
+            "With --copy-others all that is skipped is copied byte by byte to its own path below "
+            "the output: other objects and other files, but no DICOMDIR, which would point at "
+            "files that have changed, and no record of a run. What failed is not copied.",
+            "With --dry-run nothing is written. The output is a table, or with --json one object: "
+            "`series`, `inputs` (every file), `estimate` and `exit`, the status that the run would "
+            "have. One batch is tried to foresee time and memory; a run may take half or twice as "
+            "long. What lies in the output folder already is believed by name, not by hash.",
             "Progress goes to standard error. Standard output carries one line at the end, or "
             "with --json the tally.",
         ),
@@ -73,6 +88,13 @@ MORE = {
             "--model dgan",
             "A filter with an option, for one CT in NIfTI:": "medclean denoise chest.nii.gz "
             "--model nlm:strength=0.6 --modality CT",
+            "Only T2-weighted MR, but no localizer of whatever name:": "medclean denoise study "
+            "--model dgan --select 'Modality=MR,SeriesDescription~t2' --exclude "
+            "'SeriesDescription~loc|scout'",
+            "Files that a list names, as `find` writes it:": "medclean denoise --from-file new.txt "
+            "-o clean --model dgan",
+            "What it would take, before it is begun:": "medclean denoise archive -o clean --model "
+            "dgan --dry-run",
             "One task of a SLURM job array:": "medclean denoise archive -o clean --model dgan "
             "--shard auto",
             "With a network of one's own:": "medclean denoise study --model runs/dgan -o clean",
@@ -200,7 +222,8 @@ def _common(*, settings: bool = True) -> Iterator[str]:
             r".BI MEDCLEAN_ SETTING",
             _text(
                 "Sets an option of a command: MEDCLEAN_STRENGTH=0.8 is --strength 0.8. A flag goes "
-                "before the variable, that before a config file, that before the default."
+                "before the variable, that before a config file, that before the default. An "
+                "option that can be repeated takes a value a line."
             ),
         )
     for name, meaning in VARIABLES.items():

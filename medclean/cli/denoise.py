@@ -18,8 +18,19 @@ def denoise(
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> Exit:
     """Denoise image series into a folder of their own."""
+    if job.dry_run:
+        return _dry_run(job, json=json)
     from medclean.pipelines.denoise import denoise as run
 
     tally = run(job, Log())
     emit(json_.dumps(asdict(tally)) if json else printable(tally.line))
     return tally.exit
+
+
+def _dry_run(job: DenoiseJob, *, json: bool) -> Exit:
+    from medclean.cli._outlook import as_json, as_text
+    from medclean.pipelines.dry_run import dry_run
+
+    outlook = dry_run(job, Log())
+    emit(as_json(outlook) if json else as_text(outlook))
+    return outlook.exit

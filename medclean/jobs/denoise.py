@@ -21,6 +21,7 @@ class DenoiseJob:
         Setting(
             "A DICOM tree, a DICOM file, a NIfTI file or a folder of NIfTI files.",
             argument=True,
+            optional=True,
             metavar="STUDY...",
         ),
     ]
@@ -78,6 +79,26 @@ class DenoiseJob:
         bool,
         Setting("Write a series without the instances that failed, marked INCOMPLETE.", "form"),
     ] = False
+    copy_others: Annotated[
+        bool,
+        Setting("Copy what is not denoised to the output too, all but a DICOMDIR.", "form"),
+    ] = False
+    from_file: Annotated[
+        Path | None,
+        Setting("Take more studies from a list, a path a line; - is stdin.", metavar="LIST"),
+    ] = None
+    select: Annotated[
+        tuple[str, ...],
+        Setting(
+            "Denoise only files such as 'Modality=MR,SeriesDescription~T2': comma is and, ~ a "
+            "regular expression; repeated, any of them.",
+            metavar="EXPRESSION",
+        ),
+    ] = ()
+    exclude: Annotated[
+        tuple[str, ...],
+        Setting("Leave out files that an expression holds for.", metavar="EXPRESSION"),
+    ] = ()
     include: Annotated[
         tuple[Include, ...],
         Setting("Denoise these kinds of image too (comma-separated).", metavar="KIND,..."),
@@ -97,11 +118,16 @@ class DenoiseJob:
         str, Setting("Do the I-th of N parts; auto asks the SLURM array.", metavar="I/N|auto|off")
     ] = "off"
     fail_fast: Annotated[bool, Setting("Stop at the first series that fails.")] = False
+    dry_run: Annotated[
+        bool, Setting("Say what would be done and what it would take; write nothing.")
+    ] = False
     overwrite: Annotated[bool, Setting("Redo what medclean wrote in the output folder before.")] = (
         False
     )
 
     def __post_init__(self) -> None:
+        if not (self.studies or self.from_file):
+            raise ValueError("no STUDY is given; expected a folder or a file, or --from-file LIST")
         if not 0 <= self.strength <= 1:
             raise ValueError(f"strength is {self.strength:g}, expected 0 to 1")
         for name, least in (("batch", 1), ("tile", 32), ("workers", 1)):

@@ -1,39 +1,16 @@
 """The story of ``medclean denoise``."""
 
-import os
-import platform
-from collections import Counter
-from dataclasses import astuple
-from pathlib import Path
-from typing import Any
-
-import torch
-
-from medclean import __version__, device
-from medclean.archive.layout import Layout
-from medclean.archive.runs import (
-    Run,
-    Shard,
-    Tally,
-    default_out,
-    open_run,
-    refuse_overlap,
-    unsharded,
-)
-from medclean.archive.series import Scan, Series, key_of
+from medclean.archive.runs import Run, Tally, open_run
+from medclean.archive.series import Series
 from medclean.archive.workers import Workers
-from medclean.errors import DataError, Exit, MedcleanError, Stopped, UsageError, WriteError
-from medclean.inference.denoiser import Denoiser
-from medclean.inference.ladder import Rung
-from medclean.jobs._setting import changed, values
+from medclean.errors import DataError, Exit, MedcleanError, Stopped, WriteError
 from medclean.jobs.denoise import DenoiseJob
 from medclean.log import Log
-from medclean.pipelines._inputs import Inputs, find
+from medclean.pipelines import _copies, _estimate
+from medclean.pipelines._request import SECONDS, Request
+from medclean.pipelines._stock import Stock, if_nothing_else
 from medclean.pipelines._work import Work
 from medclean.signals import stop_on_signals
-
-SECONDS = 120.0  # that a file may take to be read or written; damaged ones can hang a decoder
-BATCH = {"cpu": 4, "cuda": 16, "mps": 4}  # slices computed together where nobody says
 
 
 def denoise(job: DenoiseJob, log: Log) -> Tally:
@@ -42,64 +19,51 @@ def denoise(job: DenoiseJob, log: Log) -> Tally:
     Raises:
         MedcleanError: The run could not begin, or go on; a series that fails stops no other.
     """
-    inputs = Inputs.of(job.studies)
-    denoiser = Denoiser.of(job.model, force=job.force)
-    out = job.out or _default_out(job, denoiser)
-    refuse_overlap(out, job.studies)
-    shard = Shard.parse(job.shard, os.environ)
-    if line := unsharded(shard, os.environ):
-        log.say(line)
-    if job.shard == "auto" and not shard:
-        log.say("--shard auto: no SLURM array here, so that this does the whole job")
-    where = device.choose(job.device)
-    layout = Layout(("image", "residual") if job.residual else ("image",))
-    share = device.share_threads(job.workers, device=where.type)
-    precision = {m: _precision(job, where, denoiser, m) for m in denoiser.modalities}
-    settings = {
-        "result": values(job, "result") | denoiser.settings() | {"precision": precision},
-        "form": values(job, "form"),
-    }
-    facts = _facts(job, where) | {"model": denoiser.name}
+    asked = Request.of(job, log)
+    denoiser, root = asked.denoiser, asked.inputs.root
     with (
         stop_on_signals() as stop,
-        Workers(share.workers, seconds=SECONDS) as workers,
+        Workers(asked.workers, seconds=SECONDS) as workers,
         open_run(
-            out,
+            asked.out,
             command="denoise",
-            settings=settings,
-            facts=facts,
-            shard=shard,
+            settings=asked.settings,
+            facts=asked.facts,
+            shard=asked.shard,
             overwrite=job.overwrite,
         ) as run,
     ):
         for warning in run.warnings:
             log.warn(warning)
-        found = find(inputs, workers, log, include=job.include, modality=job.modality)
-        layout.refuse_clashes(file.path for series in found.series for file in series.instances)
-        todo = _take_stock(found, run, denoiser, log)
+        stock = Stock.of(asked.find(workers, log), denoiser)
+        stock.tell(log)
+        todo = _put_on_record(stock, run)
+        others = _copies.put_on_record(stock, root, run, copied=job.copy_others)
         for modality, sha256 in sorted(denoiser.weights(todo).items()):
             run.pin(f"weights for {modality}", sha256)
             log.say(f"{denoiser.name} for {modality}: weights {sha256[:12]}")
+        new = [series for series in todo if not run.told_done(series.key)]
+        if warning := _estimate.disk(asked, new, others).warning:
+            log.warn(warning)
         frames = sum(len(group.frames) for series in todo for group in series.groups)
-        rung = Rung(str(where), job.batch or BATCH[where.type], job.tile)
         with (
             log.bar("series", len(todo), "series") as whole,
             log.bar("slices", frames, "slice") as slices,
         ):
-            slices.note(f"{denoiser.name} on {where}")
+            slices.note(f"{denoiser.name} on {asked.rung.device}")
             work = Work(
                 job=job,
-                root=inputs.root,
+                root=root,
                 denoiser=denoiser,
-                rung=rung,
-                precision=precision,
+                rung=asked.rung,
+                precision=asked.precision,
                 run=run,
                 workers=workers,
                 stop=stop,
                 bar=slices,
-                layout=layout,
+                layout=asked.layout,
                 log=log,
-                located=found.located,
+                located=stock.found.located,
             )
             bugs: list[Exception] = []
             for series in todo:
@@ -108,39 +72,25 @@ def denoise(job: DenoiseJob, log: Log) -> Tally:
                 whole.advance()
                 if not done and job.fail_fast:
                     break
+            else:
+                for copies in others:
+                    _copies.copy(copies, root, run, workers, stop, log)
         if bugs:
             raise bugs[0]
         return run.finish()
 
 
-def _take_stock(found: Scan, run: Run, denoiser: Denoiser, log: Log) -> list[Series]:
-    """Put every input on record, and say what is left out; returns what is this run's to do."""
-    refusals = {series.key: denoiser.refusal(series) for series in found.series}
-    failed = [left.path for left in found.left_out if left.status == "failed"]
-    run.divide([key for key, refusal in refusals.items() if not refusal] + failed)
-    for left in found.left_out:
-        if run.owns(left.path):
-            run.input(left.path, left.status, left.reason)
-    for path, _, reason in (left for left in map(astuple, found.left_out) if left[1] == "failed"):
-        log.warn(f"{path} failed: it {reason}")
-    skipped = Counter(left.reason for left in found.left_out if left.status == "skipped")
-    for reason, files in skipped.most_common():
-        log.say(f"{files} file{'s'[: files != 1]} skipped: {reason}")
-    for reason, count in Counter(filter(None, refusals.values())).items():
-        log.warn(f"{count} series skipped: {reason}")
-    if not found.series:
-        log.warn("no eligible image: expected MR, CT or PET images; --include lets others in")
+def _put_on_record(stock: Stock, run: Run) -> list[Series]:
+    """Put every series on record; returns those that are this run's to do."""
+    run.divide(stock.dealt)
     todo = []
-    for series in found.series:
-        refusal = refusals[series.key]
+    for series in stock.found.series:
         if not run.owns(series.key):
             continue
         paths = [instance.path for instance in series.instances]
-        prints = (f"{i.path} {i.bytes} {i.uid} {i.passed or ''}".rstrip() for i in series.instances)
-        run.expect(series.key, paths, sources=key_of(prints), modality=series.modality)
-        if refusal:
-            otherwise = Exit.NOTHING_TO_DO if series.bare else Exit.MISSING
-            run.skip(series.key, refusal, otherwise=otherwise)
+        run.expect(series.key, paths, sources=series.fingerprint, modality=series.modality)
+        if refusal := stock.refusals.get(series.key):
+            run.skip(series.key, refusal, otherwise=if_nothing_else(series))
         else:
             todo.append(series)
     return todo
@@ -175,33 +125,3 @@ def _one(series: Series, work: Work, log: Log, bugs: list[Exception]) -> bool:
     else:
         return True
     return False
-
-
-def _default_out(job: DenoiseJob, denoiser: Denoiser) -> Path:
-    """The sibling folder of the only STUDY.
-
-    Raises:
-        UsageError: There are several, which have no name in common.
-    """
-    if len(job.studies) > 1:
-        raise UsageError("several STUDY folders: say with -o where to write")
-    other = changed(job, "result") | {"model": denoiser.options_changed()}
-    return default_out(job.studies[0], job.model, {k: v for k, v in other.items() if v})
-
-
-def _precision(
-    job: DenoiseJob, where: torch.device, denoiser: Denoiser, modality: str
-) -> device.Precision:
-    """The arithmetic that the network for a modality computes in."""
-    return device.precision(job.precision, where, denoiser.loaded(modality).card.bf16)
-
-
-def _facts(job: DenoiseJob, where: torch.device) -> dict[str, Any]:
-    """What the manifest tells about how it was done."""
-    versions = {
-        "medclean": __version__,
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-    }
-    asked = {k: v for k, v in values(job).items() if k not in ("studies", "out", "model")}
-    return {"job": asked, "versions": versions, "device": str(where)}

@@ -91,7 +91,7 @@ def scan(
             derived_number=numbers.get(uids),
             residual_number=residuals.get(uids),
         )
-        series.append(whole.without(deselected))  # grouped first: what nobody wants is no gap
+        series.append(whole.without(deselected))  # grouped whole: none is missing
     return Scan(tuple(series), tuple(left_out), located)
 
 

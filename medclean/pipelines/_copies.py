@@ -1,0 +1,135 @@
+"""What is not denoised goes along as it is: ``--copy-others``."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path, PurePosixPath
+
+from medclean.archive import copying
+from medclean.archive.nifti.scan import image_of
+from medclean.archive.runs import Run
+from medclean.archive.series import LeftOut, key_of
+from medclean.archive.workers import Workers
+from medclean.errors import DataError
+from medclean.log import Log
+from medclean.pipelines._stock import Stock
+from medclean.signals import Stop
+
+
+@dataclass(frozen=True)
+class Copies:
+    """Files that get their names together: the loose ones of a folder, or a series.
+
+    Attributes:
+        key: In the journal, as of a series.
+        files: Why each is not denoised, by path.
+        series: Key of the series; None of a folder.
+    """
+
+    key: str
+    files: dict[str, str]
+    series: str | None = None
+
+    def sizes(self, root: Path) -> Iterator[int]:
+        """Bytes of each file that is there."""
+        for path in self.files:
+            with suppress(OSError):
+                yield (root / path).stat().st_size
+
+    def fingerprint(self, root: Path) -> str:
+        """Of the files, and of what is said about them."""
+        return key_of(
+            part for path, why in self.files.items() for part in (why, *_look(root, path))
+        )
+
+
+def gather(stock: Stock, root: Path) -> list[Copies]:
+    """What there is to copy, each file once; none that a series takes along, and no DICOMDIR."""
+    taken = {instance.path for series in stock.taken for instance in series.instances}
+    folders: dict[str, dict[str, str]] = defaultdict(dict)
+    for left in stock.found.left_out:
+        if left.status == "skipped" and not left.stays and image_of(root, left.path) not in taken:
+            folders[str(PurePosixPath(left.path).parent)][left.path] = left.reason
+    loose = [Copies(key_of(("others", name)), files) for name, files in folders.items()]
+    refused = [
+        Copies(
+            key_of(("others", series.key)),
+            dict.fromkeys((i.path for i in series.instances), why),
+            series.key,
+        )
+        for series in stock.found.series
+        if (why := stock.refusals.get(series.key))
+    ]
+    return [*loose, *refused]
+
+
+def put_on_record(stock: Stock, root: Path, run: Run, *, copied: bool) -> list[Copies]:
+    """Put on record what gives no image; returns what is left to copy, where that is wanted.
+
+    What was derived from a file at an earlier start, with another selection, is not written over.
+    """
+    wanted = [_without(copies, run) for copies in (gather(stock, root) if copied else ())]
+    loose = {path for copies in wanted if not copies.series for path in copies.files}
+    for left in stock.found.left_out:
+        if left.path not in loose and run.owns(left.path):
+            run.input(left.path, left.status, _reason(left, copied=copied))
+    todo = []
+    for copies in wanted:
+        if not copies.files or not run.owns(copies.series or copies.key):
+            continue
+        run.expected.copy(copies.key, copies.files, sources=copies.fingerprint(root))
+        if run.done(copies.key):
+            continue
+        for path, why in copies.files.items():
+            run.input(path, "skipped", why, series=copies.series)
+        todo.append(copies)
+    return todo
+
+
+def copy(copies: Copies, root: Path, run: Run, workers: Workers, stop: Stop, log: Log) -> None:
+    """Copy files and commit them.
+
+    Raises:
+        Stopped: A signal came; what was copied is staged.
+        WriteError: They cannot be written.
+    """
+    key = copies.key
+    try:
+        run.refuse_foreign(key, copies.files)
+        staged = run.begin(key)
+        places = ((path, run.staging(key, path)) for path in copies.files if path not in staged)
+        for (path, _), task in workers.map(partial(_copy, root), places):
+            stop.check()
+            staged[path], _ = task.result()
+            run.note_staged(key, path, staged[path])
+        said = {
+            path: {"status": "skipped", "reason": why, "series": copies.series}
+            for path, why in copies.files.items()
+        }
+        run.commit(key, {path: staged[path] for path in copies.files}, inputs=said)
+    except DataError as error:
+        run.fail(key, f"not copied: {error}")
+        log.warn(f"not copied: {error}")
+
+
+def _without(copies: Copies, run: Run) -> Copies:
+    """The same without files that something was derived from."""
+    derived = run.expected.is_derived
+    return replace(copies, files={p: why for p, why in copies.files.items() if not derived(p)})
+
+
+def _reason(left: LeftOut, *, copied: bool) -> str:
+    return f"{left.reason}; not copied" if copied and left.stays else left.reason
+
+
+def _look(root: Path, path: str) -> Iterable[str]:
+    with suppress(OSError):  # gone: copying it will say so
+        state = (root / path).stat()
+        return (path, str(state.st_size), str(state.st_mtime_ns))
+    return (path,)
+
+
+def _copy(root: Path, place: tuple[str, Path]) -> tuple[str, int]:
+    return copying.copy(root, *place)

@@ -1,0 +1,214 @@
+"""The story of ``medclean denoise --dry-run``: all but the work, and not a byte written."""
+
+import errno
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from time import perf_counter
+from typing import Literal, NamedTuple
+
+from medclean.archive import formats
+from medclean.archive.runs import Peek
+from medclean.archive.runs.state import Status
+from medclean.archive.runs.tally import Outcome, tally
+from medclean.archive.series import LeftOut, Series
+from medclean.archive.workers import Workers
+from medclean.errors import Exit
+from medclean.files import cannot_write
+from medclean.jobs.denoise import DenoiseJob
+from medclean.log import Log
+from medclean.pipelines import _copies, _estimate
+from medclean.pipelines._estimate import Disk, standing
+from medclean.pipelines._request import SECONDS, Request
+from medclean.pipelines._stock import Stock, if_nothing_else
+from medclean.pipelines._trial import Effort, effort
+from medclean.signals import stop_on_signals
+
+Will = Literal["denoise", "done", "skip", "fail"]
+_STATUSES: dict[Will, Status] = {
+    "denoise": "done",
+    "done": "done",
+    "skip": "skipped",
+    "fail": "failed",
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """What would become of a series.
+
+    Attributes:
+        series: Its key in journal and manifest.
+        label: Its name in reports; None before the first run, which makes the key for them.
+        modality: ``""`` where nobody said.
+        files: In it.
+        slices: In them.
+        shapes: Rows and columns that occur.
+        will: What a run would do with it.
+        reason: Why it would not be denoised.
+        weights: SHA-256 of the network's weights.
+        exit: What it would mean for the exit status.
+    """
+
+    series: str
+    label: str | None
+    modality: str
+    files: int
+    slices: int
+    shapes: tuple[tuple[int, int], ...]
+    will: Will
+    reason: str | None
+    weights: str | None
+    exit: Exit
+
+
+class Input(NamedTuple):
+    """What would become of a file, as in the manifest of a run; pending if it is denoised."""
+
+    path: str
+    status: Status
+    reason: str | None
+    series: str | None = None
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What a run would do, and what it would take.
+
+    Attributes:
+        out: Name of the output folder.
+        series: One row each.
+        inputs: Every file once, by path.
+        copies: How many would be copied as they are.
+        disk: Room for the outputs.
+        effort: Time and memory; None where no trial could tell.
+        exit: Exit status that the run would have.
+    """
+
+    out: str
+    series: tuple[Row, ...]
+    inputs: tuple[Input, ...]
+    copies: int
+    disk: Disk
+    effort: Effort | None
+    exit: Exit
+
+
+def dry_run(job: DenoiseJob, log: Log) -> Outlook:
+    """Look at everything that a run would look at, and try one batch.
+
+    Raises:
+        MedcleanError: The run could not begin.
+    """
+    begun = perf_counter()
+    asked = Request.of(job, log)
+    with stop_on_signals() as stop, Workers(asked.workers, seconds=SECONDS) as workers:
+        peek = _peek(asked)
+        stock = Stock.of(asked.find(workers, log), asked.denoiser)
+        stop.check()
+        stock.warn(log)
+        peek.divide(stock.dealt)
+        mine = [series for series in stock.found.series if peek.owns(series.key)]
+        rows = [_row(series, asked, stock, peek, workers, log) for series in mine]
+        todo = [series for series, row in zip(mine, rows, strict=True) if row.will == "denoise"]
+        for modality, sha256 in asked.denoiser.weights(todo).items():
+            peek.pin(f"weights for {modality}", sha256)
+        wanted = _copies.gather(stock, asked.inputs.root) if job.copy_others else []
+        others = [copies for copies in wanted if peek.owns(copies.series or copies.key)]
+        disk = _estimate.disk(asked, todo, others)
+        if disk.warning:
+            log.warn(disk.warning)
+        left_out = [left for left in stock.found.left_out if peek.owns(left.path)]
+        failed = [Outcome("failed", Exit.BAD_DATA) for left in left_out if left.status == "failed"]
+        ends = tally(
+            [*(Outcome(_STATUSES[row.will], row.exit) for row in rows), *failed],
+            asked.out,
+            shard=asked.shard,
+            total=len(stock.dealt),
+        )
+        return Outlook(
+            out=asked.out.name,
+            series=tuple(rows),
+            inputs=tuple(_inputs(left_out, mine, rows)),
+            copies=sum(len(copies.files) for copies in others),
+            disk=disk,
+            effort=effort(asked, todo, workers, begun=begun) if todo else None,
+            exit=ends.exit,
+        )
+
+
+def _peek(asked: Request) -> Peek:
+    """What lies in the output folder.
+
+    Raises:
+        UsageError: The outputs of other settings.
+        WriteError: It could not be written.
+    """
+    place = standing(asked.out)
+    with cannot_write(asked.out):
+        if not os.access(place, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(place))
+        return Peek(
+            asked.out,
+            command="denoise",
+            settings=asked.settings,
+            shard=asked.shard,
+            overwrite=asked.job.overwrite,
+        )
+
+
+def _row(
+    series: Series, asked: Request, stock: Stock, peek: Peek, workers: Workers, log: Log
+) -> Row:
+    will: Will = "denoise"
+    reason, exit_ = stock.refusals.get(series.key), Exit.DONE
+    if reason:
+        will, exit_ = "skip", if_nothing_else(series)
+    elif peek.done(series.key, series.fingerprint):
+        will = "done"
+    elif flaws := _flaws(series, asked, workers):
+        gaps = asked.job.allow_gaps and len(flaws) < len(series.instances)
+        will, exit_ = ("denoise", Exit.PARTIAL) if gaps else ("fail", Exit.BAD_DATA)
+        reason = "; ".join(dict.fromkeys(f"a file {why}" for why in flaws.values()))
+        for path, why in flaws.items():
+            log.warn(f"{path} {why}")
+    return Row(
+        series=series.key,
+        label=peek.label(series.key),
+        modality=series.modality,
+        files=len(series.instances),
+        slices=sum(len(group.frames) for group in series.groups),
+        shapes=tuple(sorted({group.shape for group in series.groups})),
+        will=will,
+        reason=reason,
+        weights=asked.denoiser.weights([series]).get(series.modality) if not reason else None,
+        exit=exit_,
+    )
+
+
+def _flaws(series: Series, asked: Request, workers: Workers) -> dict[str, str]:
+    """What is wrong, by path, with files whose pixels, as headers show, cannot be read."""
+    broken = {g.frames[0].instance for g in series.groups if 0 in g.shape}
+    look = partial(formats.flaw, asked.inputs.root)
+    tasks = [workers.submit(look, series.alone(place), 0) for place in sorted(broken)]
+    paths = [series.instances[place].path for place in sorted(broken)]
+    found = zip(paths, (task.result() for task in tasks), strict=True)
+    return {path: why for path, why in found if why}
+
+
+def _inputs(
+    left_out: Sequence[LeftOut], series: Sequence[Series], rows: Sequence[Row]
+) -> list[Input]:
+    loose = [Input(left.path, left.status, left.reason) for left in left_out]
+    others = [
+        Input(
+            instance.path,
+            "pending" if row.will == "denoise" else _STATUSES[row.will],
+            row.reason,
+            row.series,
+        )
+        for one, row in zip(series, rows, strict=True)
+        for instance in one.instances
+    ]
+    return sorted([*loose, *others])

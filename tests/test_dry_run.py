@@ -1,0 +1,165 @@
+"""``--dry-run``: says what a run would do, ends as it would, and writes nothing."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections import namedtuple
+
+import pytest
+from pydicom.uid import RLELossless
+
+import dicoms
+from medclean.cli._outlook import as_json, as_text
+from medclean.errors import Exit, MissingError, UsageError
+from medclean.jobs.denoise import DenoiseJob
+from medclean.log import Log, size
+from medclean.pipelines.denoise import denoise
+from medclean.pipelines.dry_run import dry_run
+
+
+def look(study, out, model="identity", **settings):
+    return dry_run(DenoiseJob((study,), model, out=out, **settings), Log(quiet=True))
+
+
+def run(study, out, model="identity", **settings):
+    return denoise(DenoiseJob((study,), model, out=out, **settings), Log(quiet=True))
+
+
+def everything(folder):
+    return sorted((str(p), p.stat().st_mtime_ns) for p in folder.rglob("*"))
+
+
+@pytest.fixture
+def study(tmp_path):
+    folder = tmp_path / "study"
+    dicoms.series(folder / "ct", 3)
+    dicoms.series(folder / "mr", 4, series=2, modality="MR", syntax=RLELossless)
+    scout = dicoms.image(series=9, ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
+    dicoms.save(scout, folder / "scout.dcm")
+    (folder / "notes.txt").write_text("not an image")
+    return folder
+
+
+def test_it_tells_all_and_writes_nothing(study, tmp_path):
+    before = everything(tmp_path)
+    outlook = look(study, tmp_path / "out", "dgan", copy_others=True)
+    assert everything(tmp_path) == before
+    ct, mr = outlook.series
+    assert (ct.modality, ct.slices, ct.will, ct.weights) == ("CT", 3, "skip", None)
+    assert (mr.modality, mr.slices, mr.shapes, mr.will) == ("MR", 4, ((37, 33),), "denoise")
+    assert len(mr.weights) == 64
+    assert "no weights of dgan for CT" in ct.reason
+    assert (outlook.exit, outlook.copies) == (Exit.DONE, 5)
+    told = json.loads(as_json(outlook))
+    paths = [line["path"] for line in told["inputs"]]
+    assert paths == sorted(str(p.relative_to(study)) for p in study.rglob("*") if p.is_file())
+    assert {line["status"] for line in told["inputs"]} == {"skipped", "pending"}
+    assert {line["series"] for line in told["inputs"]} == {ct.series, mr.series, None}
+    assert told["estimate"]["seconds"]["likely"] > 0
+
+
+def test_its_keys_and_counts_are_those_of_the_run(study, tmp_path):
+    out = tmp_path / "out"
+    outlook = look(study, out)
+    done = run(study, out)
+    told = json.loads((out / "medclean-run" / "manifest.json").read_text())
+    assert {row.series for row in outlook.series} == {s["series"] for s in told["series"]}
+    size = sum(p.stat().st_size for p in out.rglob("*.dcm"))
+    assert outlook.disk.least * 0.5 < size <= outlook.disk.most
+    again = look(study, out)
+    assert [row.will for row in again.series] == ["done", "done"]
+    assert [row.label for row in again.series] == [s["label"] for s in told["series"]]
+    assert (again.effort, again.disk.most, again.exit) == (None, 0, done.exit)
+    (out / "ct" / "0002.dcm").unlink()
+    assert [row.will for row in look(study, out).series] == ["denoise", "done"]
+    assert [row.will for row in look(study, out, overwrite=True).series] == ["denoise"] * 2
+
+
+def test_it_ends_as_the_run_would(study, tmp_path):
+    out = tmp_path / "out"
+    bad = study / "ct" / "0002.dcm"
+    bad.write_bytes(bad.read_bytes()[:-400])
+    for place, settings in (
+        (study, {}),
+        (study, {"allow_gaps": True}),
+        (study, {"select": ("Modality=PT",)}),
+        (study / "ct", {}),
+        (study / "ct", {"model": "dgan"}),
+    ):
+        foreseen = look(place, out, **settings)
+        assert not out.exists()
+        assert foreseen.exit == run(place, out, **settings).exit
+        shutil.rmtree(out)
+    (row,) = look(study / "ct", out).series
+    assert row.will == "fail"
+    assert "cut off" in row.reason
+
+
+def test_what_a_run_refuses_is_refused(study, tmp_path):
+    with pytest.raises(MissingError, match="medclean train --model rrg"):
+        look(study, tmp_path / "out", "rrg")
+    with pytest.raises(UsageError, match="lies inside the input"):
+        look(study, study / "out")
+    run(study / "ct", tmp_path / "out", "median")
+    with pytest.raises(UsageError, match="--overwrite"):
+        look(study / "ct", tmp_path / "out", "gaussian")
+
+
+def test_shards_see_their_share(study, tmp_path):
+    seen = [look(study, tmp_path / "out", shard=f"{i}/2") for i in (1, 2)]
+    keys = [row.series for outlook in seen for row in outlook.series]
+    assert sorted(keys) == sorted({row.series for row in look(study, tmp_path / "out").series})
+    assert sorted(line.path for o in seen for line in o.inputs) == sorted(
+        str(p.relative_to(study)) for p in study.rglob("*") if p.is_file()
+    )
+
+
+def test_a_full_disk_is_foreseen(study, tmp_path, monkeypatch, capsys):
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda place: usage(1 << 30, 1 << 30, 1000))
+    job = DenoiseJob((study,), "identity", out=tmp_path / "out")
+    dry_run(job, Log())
+    assert "outputs will not fit" in capsys.readouterr().err
+    denoise(job, Log())
+    assert "outputs will not fit" in capsys.readouterr().err
+    denoise(job, Log())  # all of it is there
+    assert "fit" not in capsys.readouterr().err
+
+
+def test_a_person_reads_it_in_80_columns(study, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    outlook = look(study, tmp_path / "out", "dgan", exclude=("SeriesDescription~[a-c]{9}|/red",))
+    text = as_text(outlook)
+    assert max(map(len, text.splitlines())) <= 90
+    assert "\x1b" not in text
+    for told in ("1 series to denoise", "4 slices", "skip: no weights", "localizer", "status 0"):
+        assert told in text
+    chosen = look(study, tmp_path / "out", select=("SeriesDescription~[bold]nothing",))
+    assert "'SeriesDescription~[bold]nothing'" in " ".join(as_text(chosen).split())
+
+
+def test_the_program(study, tmp_path):
+    words = [sys.executable, "-m", "medclean", "denoise", study, "--model", "median", "--dry-run"]
+    env = {**os.environ, "NO_COLOR": "1"}
+    done = subprocess.run(words, capture_output=True, text=True, check=False, env=env)
+    assert done.returncode == Exit.DONE
+    assert done.stdout.startswith("series  modality  slices")
+    assert [path.name for path in tmp_path.iterdir()] == ["study"]
+    wrong = subprocess.run(
+        [*words[:4], "--from-file", "-", "--model", "median", "--dry-run", "--json"],
+        input=f"{study}\n",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (wrong.returncode, wrong.stdout) == (Exit.USAGE, "")
+    assert "say with -o where to write" in wrong.stderr
+
+
+@pytest.mark.parametrize(
+    ("count", "text"), [(0, "0 B"), (999, "999 B"), (1000, "1 kB"), (3.28e6, "3.28 MB")]
+)
+def test_bytes_for_people(count, text):
+    assert size(count) == text
