@@ -29,8 +29,8 @@ class Entry(NamedTuple):
     Attributes:
         summary: First line of the module's docstring.
         facts: Plain literals of the provided class, such as ``kind = "gan"``.
-        options: Annotated literals of its inner class ``Options`` or, where there is none, of the
-            provided class itself, such as ``sigma: Level = 0.05``.
+        options: Annotated literals of its inner class ``Options``, and of the class that this one
+            extends; where there is none, of the provided class itself: ``sigma: Level = 0.05``.
     """
 
     summary: str
@@ -70,26 +70,26 @@ class Catalog:
 
     def entry(self, name: str) -> Entry:
         """Read about a thing without importing it."""
-        tree = ast.parse(self._file(name).read_text(encoding="utf-8"))
-        classes = {node.name: node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
+        tree = _parsed(self._file(name))
         match tree.body[-1]:
             case ast.Assign([ast.Name("PROVIDES")], ast.Name(thing)):
-                provided = classes[thing]
+                provided = _classes(tree)[thing]
             case _:
                 raise SyntaxError(f"{name}: the last line is not PROVIDES = Thing")
-        own = [node for node in provided.body if isinstance(node, ast.ClassDef)]
-        options = next((node for node in own if node.name == "Options"), provided)
-        helps = _helps(ast.get_docstring(options) or "")
         entry = Entry((ast.get_docstring(tree) or "").partition("\n")[0], {}, {})
         for line in provided.body:
             match line:
                 case ast.Assign([ast.Name(fact)], ast.Constant(value)):
                     entry.facts[fact] = value
-        for line in options.body:
-            match line:
-                case ast.AnnAssign(ast.Name(option), kind, ast.expr() as default):
-                    value = ast.literal_eval(default)
-                    entry.options[option] = Option(ast.unparse(kind), value, helps.get(option, ""))
+        options = _classes(provided).get("Options")
+        helps: dict[str, str] = {}
+        for node in (*_extended(options, tree), options) if options else (provided,):
+            helps |= _helps(ast.get_docstring(node) or "")
+            for line in node.body:
+                match line:
+                    case ast.AnnAssign(ast.Name(name), kind, ast.expr() as default):
+                        value, help_ = ast.literal_eval(default), helps.get(name, "")
+                        entry.options[name] = Option(ast.unparse(kind), value, help_)
         return entry
 
     def _files(self) -> dict[str, Path]:
@@ -101,6 +101,25 @@ class Catalog:
         if name not in files:
             raise unknown(self.kind, name, sorted(files))
         return files[name]
+
+
+def _parsed(file: Path) -> ast.Module:
+    return ast.parse(file.read_text(encoding="utf-8"))
+
+
+def _classes(node: ast.Module | ast.ClassDef) -> dict[str, ast.ClassDef]:
+    """The classes in the body of a module or a class, by name."""
+    return {line.name: line for line in node.body if isinstance(line, ast.ClassDef)}
+
+
+def _extended(node: ast.ClassDef, tree: ast.Module) -> Iterator[ast.ClassDef]:
+    """The one class that a class extends, read from the module that it is imported from."""
+    for line in tree.body:
+        match line, node.bases:
+            case ast.ImportFrom(str(module), names), [ast.Name(base)]:
+                if base in [name.name for name in names]:
+                    file = Path(__file__).parent.parent.joinpath(*module.split("."))
+                    yield _classes(_parsed(file.with_suffix(".py")))[base]
 
 
 def _helps(docstring: str) -> dict[str, str]:

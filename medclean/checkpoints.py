@@ -184,10 +184,11 @@ def save(path: Path, model: "Model", card: Card) -> Card:
     Returns:
         The card with the SHA-256 of the weights.
     """
+    import torch
     from safetensors.torch import save as serialise
 
     tensors = {
-        key: value.detach().cpu().contiguous()
+        key: value.detach().cpu().clone(memory_format=torch.contiguous_format)  # some are tied
         for key, value in model.state_dict().items()
         if key.split(".")[0] not in model.training_only
     }

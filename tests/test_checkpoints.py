@@ -46,6 +46,17 @@ def test_a_checkpoint_denoises_as_the_model_that_was_saved(path, model):
     assert loaded.sha256 == loaded.card.sha256
 
 
+def test_a_weight_that_goes_by_several_names_is_kept(tmp_path):
+    model = MODELS.make("mirnet:width=4,groups=1,blocks=1").eval()
+    with torch.no_grad():
+        model.generator.groups[0].body[0].units[0].body[1].weight.fill_(0.5)
+    path = tmp_path / "tied.safetensors"
+    checkpoints.save(path, model, Card("mirnet", asdict(model.options), "MR"))
+    images = torch.rand(1, 1, 20, 24)
+    loaded = checkpoints.load(str(path)).model
+    assert torch.equal(loaded.denoise(images, GIVEN), model.denoise(images, GIVEN))
+
+
 def test_what_only_training_needs_is_left_out(path, model):
     kept = checkpoints.weights(str(path))
     assert {key.split(".")[0] for key in kept} == {"generator"}

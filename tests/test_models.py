@@ -13,6 +13,7 @@ from medclean.catalog import MODELS
 from medclean.errors import DataError, UsageError
 from medclean.learning.stepper import Stepper
 from medclean.models.dgan import weights_of
+from medclean.models.mirnet import mixed
 from tiny import ENTRIES, FILTERS, GIVEN, SLICEWISE, TRAINABLE, batches, play, tiny
 
 PRESETS = sorted((Path(medclean.__file__).parent / "presets").glob("*.toml"))
@@ -71,8 +72,8 @@ def test_tile_equals_whole_slice(name):
 
 @pytest.mark.parametrize("name", TRAINABLE)
 def test_loss_falls_on_one_batch(name):
-    stepper, batch = Stepper(tiny(name), steps=30, lr=2e-3), next(batches())
-    rows = [stepper.step(iter([batch])) for _ in range(30)]
+    stepper, batch = Stepper(tiny(name), steps=40, lr=2e-3), next(batches())
+    rows = [stepper.step(iter([batch])) for _ in range(40)]
     assert rows[-1]["generator/content"] < 0.8 * rows[0]["generator/content"]
     assert all(loss.isfinite() for loss in rows[-1].values())
 
@@ -161,6 +162,41 @@ def test_weighted_loss_counts_each_image_by_its_level():
     row = Stepper(weighted, steps=1).step(iter([replace(batch, given=given)]))
     expected = (losses * weights_of(given, 0.05)).mean()
     torch.testing.assert_close(row["generator/content"], expected)
+
+
+def test_options_that_models_share_are_read_from_their_base():
+    shape, mirnet = ENTRIES["rrg"].options, ENTRIES["mirnet"].options
+    assert len(shape) == 7
+    assert shape.items() <= ENTRIES["dgan"].options.items()
+    assert shape.keys() < mirnet.keys()
+    assert (shape["pool"].default, mirnet["pool"].default) == ("max", "avg")
+    assert shape["pool"].help == mirnet["pool"].help
+
+
+def test_mixed_images_are_blends_of_two_noisy_and_clean_alike():
+    torch.manual_seed(3)
+    batch = next(batches())
+    blend = mixed(batch)
+    differ = blend.clean - batch.clean
+    assert differ.abs().amax((1, 2, 3)).max() > 0.01
+    for image, clean, noisy in zip(differ, batch.clean, blend.noisy - batch.noisy, strict=True):
+        to = batch.clean - clean  # to each image of the batch, by some share
+        shares = (image * to).sum((1, 2, 3)) / to.square().sum((1, 2, 3)).clamp(min=1e-9)
+        rest = (image - shares.view(-1, 1, 1, 1) * to).abs().amax((1, 2, 3))
+        (share, other) = shares[rest.argmin()], rest.argmin()
+        assert rest.min() < 1e-5
+        assert 0 <= share <= 1
+        own = batch.noisy[(batch.clean == clean).all(-1).all(-1).all(-1)][0]
+        torch.testing.assert_close(noisy, share * (batch.noisy[other] - own), atol=1e-5, rtol=0)
+
+
+def test_mirnet_mixes_and_clamps_in_training_alone():
+    model, batch = tiny("mirnet", mix_after=0.5, clamp="true").train(), next(batches())
+    (early,), (late,) = model.turns(0.49), model.turns(0.5)
+    loss = early.losses(batch)["content"]
+    assert late.losses(batch)["content"] != loss
+    assert model.eval().turns(0.5)[0].losses(batch)["content"] == loss
+    assert tiny("mirnet").turns(0.5)[0].losses(batch)["content"] > loss  # it overshoots 0 and 1
 
 
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda path: path.stem)

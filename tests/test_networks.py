@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn.functional import interpolate
 
-from medclean.networks.attention import SKFF, Concat
+from medclean.networks.attention import DAU, SKFF, Concat
 from medclean.networks.critics import PatchGAN
 from medclean.networks.padding import pad_to_multiple
 from medclean.networks.pooling import GlobalPool, mean
@@ -36,13 +36,21 @@ def small(**options):
         (24, 2, 2, {}, 3_985_248),
         (16, 2, 1, {}, 888_440),
         (8, 1, 1, {}, 111_452),
-        (64, 3, 2, MIRNET, 31_785_114 + 1),  # and the one PReLU that all its units share
+        (64, 3, 2, MIRNET, 31_785_115),
     ],
 )
 def test_generator_has_as_many_weights_as_published(width, groups, blocks, options, count):
     with torch.device("meta"):
         network = RRGNet(width=width, groups=groups, blocks=blocks, **options)
     assert weights_in(network) == count
+
+
+def test_all_units_of_mirnet_share_one_weight_that_published_counts_leave_out():
+    with torch.device("meta"):
+        network = RRGNet(width=64, groups=3, blocks=2, **MIRNET)
+    units = {unit.body[1] for unit in network.modules() if isinstance(unit, DAU)}
+    assert len(units) == 1
+    assert weights_in(network) - weights_in(units.pop()) == 31_785_114
 
 
 @pytest.mark.parametrize(("channels", "millions"), [(1, 2.764), (2, 2.765)])

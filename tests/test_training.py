@@ -45,6 +45,7 @@ from medclean.training.record import toml
 from medclean.training.samples import Samples, batches
 from medclean.training.slices import averaged, cached, clean_enough
 from medclean.volume import Given, Volume
+from tiny import tiny
 
 CPU = Machine(torch.device("cpu"), precision="float32", workers=0)
 QUIET = Log(quiet=True)
@@ -225,6 +226,15 @@ def test_a_training_that_diverges_ends_with_what_it_had(dataset, tmp_path, monke
     kept = checkpoints.load(str(out / "last.safetensors"))
     assert kept.card.training["step"] == 10
     assert all(bool(value.isfinite().all()) for value in weights(out).values())
+
+
+def test_a_weight_that_goes_by_several_names_is_stored(tmp_path):
+    weights = tiny("mirnet").state_dict()
+    assert len({w.data_ptr() for w in weights.values()}) < len(weights)
+    state.store(tmp_path, weights, state.Progress(step=1))
+    stored, _ = state.restore(tmp_path)
+    assert stored.keys() == weights.keys()
+    assert all(torch.equal(stored[name], weights[name]) for name in weights)
 
 
 @pytest.mark.usefixtures("no_curves")

@@ -13,8 +13,8 @@ from medclean.learning.turn import Turn
 from medclean.losses.adversarial import GUESSING, bce
 from medclean.losses.pixel import l1
 from medclean.models._base import Model
+from medclean.models._rrg import Shape
 from medclean.networks.critics import PatchGAN
-from medclean.networks.rrg import RRGNet
 from medclean.volume import Given
 
 STRONGEST = 0.3  # sigma in scale up to which noise levels are weighted
@@ -24,17 +24,10 @@ class DGAN(Model):
     """The generator learns from the critic, and to stay close to the clean image."""
 
     @dataclass(frozen=True)
-    class Options:
-        """The networks' shapes and the weights of the losses.
+    class Options(Shape):
+        """The networks' shapes, and the weights of the losses.
 
         Attributes:
-            width: Channels that one unit of streams stands for.
-            groups: Recursive residual groups.
-            blocks: Multi-scale residual blocks in each group.
-            streams: Multiples of width at full resolution, a half, a quarter.
-            pool: How the fusion of streams sees a whole image.
-            fusion: How streams become one.
-            unshuffle: 2 to work at half the resolution with four times the input channels.
             patch: Pixels along each side of what the critic judges at once.
             critic_width: Channels of the critic's first layer.
             l1_weight: Of the distance from the clean image; the critic's opinion has 1.
@@ -43,13 +36,6 @@ class DGAN(Model):
             alone: Share of the run in which the generator learns without the critic.
         """
 
-        width: int = 16
-        groups: int = 2
-        blocks: int = 1
-        streams: tuple[int, ...] = (1, 2, 4)
-        pool: Literal["max", "avg", "avgmax"] = "max"
-        fusion: Literal["skff", "concat", "sum"] = "skff"
-        unshuffle: Literal[1, 2] = 1
         patch: Literal[16, 34, 70] = 70
         critic_width: int = 64
         l1_weight: float = 100.0
@@ -65,15 +51,7 @@ class DGAN(Model):
 
     def __init__(self, options: Options) -> None:
         super().__init__(options)
-        self.generator = RRGNet(
-            width=options.width,
-            groups=options.groups,
-            blocks=options.blocks,
-            streams=options.streams,
-            pool=options.pool,
-            fusion=options.fusion,
-            unshuffle=options.unshuffle,
-        )
+        self.generator = options.generator()
         self.critic = PatchGAN(2, patch=options.patch, width=options.critic_width)
         self.shared_by = (self.generator,)
         self.stride = self.generator.stride

@@ -1,7 +1,6 @@
 """D-GAN's generator without a critic: recursive residual groups (Naser and Al-Asadi)."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 from torch import Tensor
 
@@ -9,7 +8,7 @@ from medclean.learning.batch import Batch
 from medclean.learning.turn import Turn
 from medclean.losses.pixel import charbonnier
 from medclean.models._base import Model
-from medclean.networks.rrg import RRGNet
+from medclean.models._rrg import Shape
 from medclean.volume import Given
 
 
@@ -17,26 +16,8 @@ class RRG(Model):
     """One network, one turn, one loss."""
 
     @dataclass(frozen=True)
-    class Options:
-        """The network's shape.
-
-        Attributes:
-            width: Channels that one unit of streams stands for.
-            groups: Recursive residual groups.
-            blocks: Multi-scale residual blocks in each group.
-            streams: Multiples of width at full resolution, a half, a quarter.
-            pool: How the fusion of streams sees a whole image.
-            fusion: How streams become one.
-            unshuffle: 2 to work at half the resolution with four times the input channels.
-        """
-
-        width: int = 16
-        groups: int = 2
-        blocks: int = 1
-        streams: tuple[int, ...] = (1, 2, 4)
-        pool: Literal["max", "avg", "avgmax"] = "max"
-        fusion: Literal["skff", "concat", "sum"] = "skff"
-        unshuffle: Literal[1, 2] = 1
+    class Options(Shape):
+        """The generator's shape, and nothing else."""
 
     kind = "network"
     scope = "slice"
@@ -46,15 +27,7 @@ class RRG(Model):
 
     def __init__(self, options: Options) -> None:
         super().__init__(options)
-        self.generator = RRGNet(
-            width=options.width,
-            groups=options.groups,
-            blocks=options.blocks,
-            streams=options.streams,
-            pool=options.pool,
-            fusion=options.fusion,
-            unshuffle=options.unshuffle,
-        )
+        self.generator = options.generator()
         self.stride = self.generator.stride
         self.segments = self.generator.blocks
 
