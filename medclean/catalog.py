@@ -29,8 +29,8 @@ class Entry(NamedTuple):
     Attributes:
         summary: First line of the module's docstring.
         facts: Plain literals of the provided class, such as ``kind = "gan"``.
-        options: Annotated literals of its inner class ``Options``, and of the class that this one
-            extends; where there is none, of the provided class itself: ``sigma: Level = 0.05``.
+        options: Annotated literals of its inner class ``Options``, and of the classes that this
+            one extends; where there is none, of the provided class itself: ``sigma: Level = 0.05``.
     """
 
     summary: str
@@ -83,7 +83,7 @@ class Catalog:
                     entry.facts[fact] = value
         options = _classes(provided).get("Options")
         helps: dict[str, str] = {}
-        for node in (*_extended(options, tree), options) if options else (provided,):
+        for node in _lineage(options, tree) if options else (provided,):
             helps |= _helps(ast.get_docstring(node) or "")
             for line in node.body:
                 match line:
@@ -112,14 +112,16 @@ def _classes(node: ast.Module | ast.ClassDef) -> dict[str, ast.ClassDef]:
     return {line.name: line for line in node.body if isinstance(line, ast.ClassDef)}
 
 
-def _extended(node: ast.ClassDef, tree: ast.Module) -> Iterator[ast.ClassDef]:
-    """The one class that a class extends, read from the module that it is imported from."""
+def _lineage(node: ast.ClassDef, tree: ast.Module) -> Iterator[ast.ClassDef]:
+    """A class after the one that it extends, which is read where it is imported from."""
     for line in tree.body:
         match line, node.bases:
             case ast.ImportFrom(str(module), names), [ast.Name(base)]:
                 if base in [name.name for name in names]:
                     file = Path(__file__).parent.parent.joinpath(*module.split("."))
-                    yield _classes(_parsed(file.with_suffix(".py")))[base]
+                    above = _parsed(file.with_suffix(".py"))
+                    yield from _lineage(_classes(above)[base], above)
+    yield node
 
 
 def _helps(docstring: str) -> dict[str, str]:

@@ -261,6 +261,17 @@ def test_a_bug_shows_code_but_no_values(capsys):
     assert SECRET in capsys.readouterr().err
 
 
+def test_a_model_of_another_licence_says_so(medclean, monkeypatch):
+    monkeypatch.setattr(sys.modules["medclean.cli.models"], "find_spec", lambda package: None)
+    (row,) = json.loads(medclean("models", "bm3d", "--json")[1])
+    assert (row["package"]["name"], row["package"]["installed"]) == ("bm3d", False)
+    assert "non-commercial" in row["package"]["licence"]
+    shown = " ".join(medclean("models", "bm3d")[1].split())
+    assert "not installed: package bm3d, non-commercial" in shown
+    (free,) = json.loads(medclean("models", "tv", "--json")[1])
+    assert free["package"] is None
+
+
 def test_models_are_listed(medclean):
     status, out, _ = medclean("models", "--json")
     rows = json.loads(out)

@@ -2,6 +2,7 @@
 
 from itertools import count
 
+import pytest
 import torch
 from torch import nn
 from torch.nn.functional import interpolate, l1_loss
@@ -91,11 +92,19 @@ def _filter():
 LEARNERS = {"wasserstein": Wasserstein, "cycle": Cycle}
 
 
+def each(names):
+    """Parameters of a test; models that need an extra take their time."""
+    slow = [pytest.mark.slow]
+    return [pytest.param(n, marks=slow if "package" in ENTRIES[n].facts else []) for n in names]
+
+
 def tiny(name, **options):
     """A model of the catalogue, or a learner from above, with the same weights at each call."""
     torch.manual_seed(0)
     if name in LEARNERS:
         return LEARNERS[name]()
+    if package := ENTRIES[name].facts.get("package"):
+        pytest.importorskip(package)
     chosen = {k: v for k, v in (SIZES | options).items() if k in ENTRIES[name].options}
     return MODELS.make(f"{name}:" + ",".join(f"{k}={v}" for k, v in chosen.items()))
 

@@ -1,6 +1,7 @@
 """``medclean models``."""
 
 import json as json_
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -36,6 +37,7 @@ def _row(name: str) -> dict[str, Any]:
         "name": name,
         "summary": entry.summary,
         "kind": entry.facts["kind"],
+        "package": _package(entry.facts),
         "weights": [
             {
                 "name": stem,
@@ -50,6 +52,14 @@ def _row(name: str) -> dict[str, Any]:
     }
 
 
+def _package(facts: dict[str, Any]) -> dict[str, Any] | None:
+    """What a model needs and medclean does not bring, for its licence; None for nothing."""
+    if "package" not in facts:
+        return None
+    name = facts["package"]
+    return {"name": name, "licence": facts["licence"], "installed": find_spec(name) is not None}
+
+
 def _table(rows: list[dict[str, Any]], *, options: bool) -> str:
     from rich.console import Console
     from rich.table import Table
@@ -59,6 +69,9 @@ def _table(rows: list[dict[str, Any]], *, options: bool) -> str:
     for row in rows:
         weights = ", ".join(f"{w['modality']} ({w['licence']})" for w in row["weights"])
         table.add_row(row["name"], row["kind"], weights or "-", row["summary"])
+        if package := row["package"]:
+            state = "installed" if package["installed"] else "not installed"
+            table.add_row("", "", "", f"{state}: package {package['name']}, {package['licence']}")
     with console.capture() as text:
         console.print(table, markup=False)
         for row in rows if options else ():

@@ -1,11 +1,13 @@
 """What a model is: a denoiser that states how it is called and how it learns."""
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
+from medclean.errors import MissingError
 from medclean.learning.turn import Learner
 from medclean.volume import Given
 
@@ -30,6 +32,8 @@ class Model(Learner):
         in_units: Works in real-world units, without a normaliser.
         training_only: Children that denoising does without, such as ``("critic",)``.
         code: Derivation code of what it makes; networks have one in common (DICOM CID 7203).
+        package: What it needs and medclean does not bring, for its licence; ``""`` for nothing.
+        licence: Of that package.
     """
 
     @dataclass(frozen=True)
@@ -47,9 +51,21 @@ class Model(Learner):
     in_units = False
     training_only: tuple[str, ...] = ()
     code = "DLNR"
+    package = ""
+    licence = ""
 
     def __init__(self, options: Any) -> None:
+        """Take the options.
+
+        Raises:
+            MissingError: The package that it needs is not installed.
+        """
         super().__init__()
+        if self.package and not find_spec(self.package):
+            raise MissingError(
+                f"the Python package {self.package} is not installed; its licence is for "
+                f"{self.licence}: where you may, `python -m pip install {self.package}`"
+            )
         self.options = options
 
     @torch.no_grad()

@@ -1,0 +1,60 @@
+"""Total variation within each slice (Rudin, Osher and Fatemi, 1992; Chambolle, 2004)."""
+
+from dataclasses import dataclass
+
+from skimage.restoration import denoise_tv_chambolle
+from torch import Tensor
+
+from medclean.models._base import Model
+from medclean.models._told import Told, each_slice
+from medclean.volume import Given, Image
+
+
+class TV(Model):
+    """The flattest image that is near the noisy one: even regions, sharp edges.
+
+    A fixed number of iterations, not one that the whole slice decides, so that tiles give what the
+    slice gives.
+    """
+
+    @dataclass(frozen=True)
+    class Options(Told):
+        """How much is taken for noise, and how long the search goes on.
+
+        Attributes:
+            strength: Weight of flatness against nearness, in sigma.
+            iterations: Each lets a pixel see one pixel farther.
+        """
+
+        strength: float = 1.0
+        iterations: int = 100
+
+        def __post_init__(self) -> None:
+            super().__post_init__()
+            if not self.strength > 0:
+                raise ValueError(f"strength is {self.strength:g}, expected more than 0")
+            if self.iterations < 1:
+                raise ValueError(f"iterations is {self.iterations}, expected at least 1")
+
+    kind = "filter"
+    scope = "slice"
+    context = 1
+    stride = 1
+    wants_sigma = True
+    in_units = True
+    code = "113087"
+
+    def __init__(self, options: Options) -> None:
+        super().__init__(options)
+        self.wants_sigma = options.sigma is None
+        self.receptive_field = 2 * options.iterations + 1
+
+    def forward(self, images: Tensor, given: Given) -> Tensor:
+        return each_slice(images, self.options.level(given, "tv"), self._denoised)
+
+    def _denoised(self, image: Image, sigma: float) -> Image:
+        weight, count = self.options.strength * sigma, self.options.iterations
+        return denoise_tv_chambolle(image, weight, eps=0, max_num_iter=count)
+
+
+PROVIDES = TV
