@@ -60,8 +60,9 @@ def study(tmp_path):
     return folder
 
 
-def test_identity_keeps_every_pixel(study, tmp_path):
-    done = run(study, tmp_path / "out")
+@pytest.mark.parametrize("ensemble", [False, True])
+def test_identity_keeps_every_pixel(study, tmp_path, ensemble):
+    done = run(study, tmp_path / "out", ensemble=ensemble)
     assert (done.exit, done.done, done.files) == (Exit.DONE, 3, 12)
     for path in sorted(study.rglob("*.dcm")):
         source, derived = dcmread(path), dcmread(tmp_path / "out" / path.relative_to(study))

@@ -1,7 +1,7 @@
 """Batches, tiles, statistics and the ladder: what lies between a series and a model."""
 
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial, reduce
 from itertools import pairwise
 
@@ -16,11 +16,13 @@ from medclean.archive.series import Frame, Group, Instance, Series
 from medclean.errors import UsageError
 from medclean.inference.batches import cut, read_ahead
 from medclean.inference.engine import Engine
+from medclean.inference.ensemble import ensemble
 from medclean.inference.ladder import OutOfMemory, Rung, below
 from medclean.inference.statistics import statistics, summarise, together
 from medclean.inference.tiles import by_tiles, spans
 from medclean.models._base import Model
 from medclean.volume import Given, scale_of
+from tiny import tiny
 
 IDENTITY = tuple(tuple(float(i == j) for j in range(4)) for i in range(4))
 GIVEN = Given("au", 100.0, (1.0, 1.0, 1.0), "MR")
@@ -185,3 +187,41 @@ def test_running_out_of_memory_is_told_apart_from_a_bug():
         engine.denoise(np.zeros((3, 1, 8, 8), np.float32), GIVEN)
     with pytest.raises(AssertionError):
         engine.denoise(np.full((1, 1, 8, 8), 2, np.float32), GIVEN)
+
+
+FLIPS = (lambda i: i[..., ::-1], lambda i: i[..., ::-1, :], lambda i: i.swapaxes(-1, -2))
+
+
+@pytest.mark.parametrize("turn", FLIPS)
+def test_an_ensemble_treats_all_turns_of_a_slice_alike(turn):
+    images = np.random.default_rng(0).random((2, 1, 37, 50), np.float32)
+    turned = np.ascontiguousarray(turn(images))
+    differ = []
+    for together in (True, False):
+        engine = Engine.on(Rung("cpu", 2), tiny("rrg"), normaliser=None, ensemble=together)
+        first, last = engine.denoise(images, GIVEN), engine.denoise(turned, GIVEN)
+        differ.append(np.abs(turn(first) - last).max())
+    assert differ[0] < 1e-6 < 1e-4 < differ[1]
+
+
+def test_an_ensemble_is_the_mean_over_eight_and_keeps_equal_values():
+    seen = []
+
+    def corner(images):
+        seen.append(images)
+        return images[..., :1, :1].expand(images.shape)
+
+    image = torch.arange(6.0).view(1, 1, 2, 3)
+    assert torch.equal(ensemble(corner)(image), torch.full_like(image, 2.5))  # of 0, 2, 3 and 5
+    assert len({(i.shape, *i.flatten().tolist()) for i in seen}) == len(seen) == 8
+    values = torch.randn(1, 1, 40, 30, generator=torch.Generator().manual_seed(0)) * 1e3
+    assert torch.equal(ensemble(lambda images: images)(values), values)
+
+
+def test_an_ensemble_in_tiles_equals_that_of_the_whole_slice():
+    images = np.random.default_rng(0).random((1, 1, 90, 70), np.float32)
+    given = replace(GIVEN, sigma=0.1)
+    rungs = Rung("cpu", 1), Rung("cpu", 1, tile=64)
+    engines = [Engine.on(r, tiny("adf"), normaliser=None, ensemble=True) for r in rungs]
+    whole, tiled = (engine.denoise(images, given) for engine in engines)
+    np.testing.assert_allclose(tiled, whole, atol=1e-6)

@@ -71,6 +71,11 @@ class Denoiser:
         """That it has weights for; none for a filter, which takes them all."""
         return tuple(self.trained)
 
+    @property
+    def scope(self) -> str:
+        """What it takes at once: ``"slice"`` or ``"series"``."""
+        return str(MODELS.entry(self.name).facts["scope"])
+
     def refusal(self, series: Series) -> str | None:
         """Why a series is not for this model; None where it is."""
         if series.bare and self.name != "identity":

@@ -1,12 +1,14 @@
 """A model made ready for a series: device, precision, normaliser, tiles, blend."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from medclean.inference.ensemble import ensemble
 from medclean.inference.frozen import frozen, thinned
 from medclean.inference.ladder import OutOfMemory, Rung, is_out_of_memory
 from medclean.inference.tiles import by_tiles
@@ -26,6 +28,7 @@ class Engine:
         rung: Device, batch and tiles.
         bf16: Whether the network computes in bfloat16 where autocast holds that to be safe.
         strength: Share of the change that is kept, 0 to 1.
+        ensemble: Whether slices are denoised in their eight flips and rotations, and averaged.
     """
 
     model: Model
@@ -33,6 +36,7 @@ class Engine:
     rung: Rung
     bf16: bool = False
     strength: float = 1.0
+    ensemble: bool = False
 
     @classmethod
     def on(cls, rung: Rung, model: Model, **settings: Any) -> "Engine":
@@ -75,21 +79,26 @@ class Engine:
         return self.normaliser.inverse(self._compute(normal, known), given, own)
 
     def _compute(self, images: Tensor, given: Given) -> Tensor:
-        if images.ndim == 4:
-            images = images.contiguous(memory_format=torch.channels_last)
+        with torch.autocast(images.device.type, torch.bfloat16, enabled=self.bf16):
+            if self.model.scope == "series":
+                return self.model.denoise(images, given).float()
+            whole = partial(self._slices, given=given)
+            return ensemble(whole)(images) if self.ensemble else whole(images)
+
+    def _slices(self, images: Tensor, given: Given) -> Tensor:
+        """Whole slices ``(N, C, H, W)``, in tiles where the rung says so."""
+        images = images.contiguous(memory_format=torch.channels_last)
 
         def forward(part: Tensor) -> Tensor:
             return self.model.denoise(part, given).float()
 
-        with torch.autocast(images.device.type, torch.bfloat16, enabled=self.bf16):
-            tile = self.rung.tile
-            if tile is None or self.model.scope == "series" or max(images.shape[-2:]) <= tile:
-                return forward(images)
-            reach, stride = self.model.receptive_field, self.model.stride
-            if reach is not None:
-                return by_tiles(forward, images, tile, overlap=reach, stride=stride)
-            with frozen(self.model, forward, thinned(images)):
-                return by_tiles(forward, images, tile, overlap=OVERLAP, stride=stride)
+        tile, reach, stride = self.rung.tile, self.model.receptive_field, self.model.stride
+        if tile is None or max(images.shape[-2:]) <= tile:
+            return forward(images)
+        if reach is not None:
+            return by_tiles(forward, images, tile, overlap=reach, stride=stride)
+        with frozen(self.model, forward, thinned(images)):
+            return by_tiles(forward, images, tile, overlap=OVERLAP, stride=stride)
 
     def tiles_differ(self, images: Image, given: Given) -> float | None:
         """What tiles change where a model's output depends on the whole slice; None where nothing.

@@ -45,6 +45,14 @@ class DenoiseJob:
         float,
         Setting("Share of the noise to remove: 1 is the model's result, 0 the input.", "result"),
     ] = 1.0
+    ensemble: Annotated[
+        bool,
+        Setting(
+            "Denoise each slice in its eight flips and rotations, and average: takes eight times "
+            "as long.",
+            "result",
+        ),
+    ] = False
     scale: Annotated[
         Literal["robust", "max"],
         Setting(

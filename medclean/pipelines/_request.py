@@ -65,6 +65,8 @@ class Request:
         selection = Selection.of(job.select, job.exclude)
         inputs = Inputs.of(job.studies, job.from_file)
         denoiser = Denoiser.of(job.model, force=job.force)
+        if job.ensemble and denoiser.scope == "series":
+            raise UsageError(f"--ensemble turns slices, and {job.model} takes a series at once")
         out = job.out or _default_out(job, denoiser)
         refuse_overlap(out, inputs.starts, inputs.root)
         shard = Shard.parse(job.shard, os.environ)

@@ -20,7 +20,7 @@ from medclean.archive.runs.run import Run
 from medclean.archive.series import Frame, Instance, Series
 from medclean.archive.workers import Workers
 from medclean.device import Precision, machine_class
-from medclean.errors import DataError, Exit, MissingError
+from medclean.errors import DataError, Exit, MissingError, Stopped
 from medclean.inference.batches import Cut, cut, read_ahead
 from medclean.inference.denoiser import Denoiser
 from medclean.inference.engine import Engine
@@ -121,10 +121,8 @@ class Work:
         self.bar.advance(sum(len(c.own) for c in cuts) - sum(len(c.own) for c in todo))
         read = partial(self._read, series)
         try:
-            for this, pixels in read_ahead(todo, read, ahead=AHEAD):
-                if self.stop.asked:
-                    output.abandon(PATIENCE)
-                    self.stop.check()
+            for this, pixels in read_ahead(todo, read, ahead=AHEAD if batch else 0):
+                self.stop.check()
                 images, given = self._prepared(series, this, pixels, engine, figures)
                 if this is todo[0] and (change := engine.tiles_differ(images, given)) is not None:
                     output.facts["tiles_differ"] = change
@@ -134,6 +132,9 @@ class Work:
                 self.bar.advance(len(this.own))
             output.copy_beside()
             output.drain()
+        except Stopped:
+            output.abandon(PATIENCE)
+            raise
         except (OutOfMemory, MemoryError):  # the next attempt writes the same paths
             output.cancel()
             raise
@@ -147,6 +148,7 @@ class Work:
             normaliser=self.denoiser.normaliser(series.modality),
             bf16=self._precision(series) == "bf16",
             strength=self.job.strength,
+            ensemble=self.job.ensemble,
         )
 
     def _measure(self, series: Series, model: Model) -> Statistics:
