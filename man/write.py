@@ -127,8 +127,15 @@ MORE = {
         }
     ),
     "doctor": More(
-        about=("Each check runs in a process of its own, so that a library that crashes is seen.",),
-        examples={"Before a long job:": "medclean doctor && sbatch denoise.sh"},
+        about=(
+            "Each check runs in a process of its own, so that a library that crashes is seen.",
+            "The self-test is a constancy test: with --json its figures, the distances from what "
+            "the card of each checkpoint says in shares of scale, can be followed over time.",
+        ),
+        examples={
+            "Before a long job:": "medclean doctor && sbatch denoise.sh",
+            "Every week, on the GPU too:": "medclean doctor --self-test --device cuda --json",
+        },
     ),
 }
 

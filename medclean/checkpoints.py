@@ -40,6 +40,7 @@ class Card:
         metrics: On held-out patients, by split and name.
         bf16: Measured difference from float32: ``noise``, RMS as a share of the noise that is
             removed, and ``bias``, in stored units of a 12-bit image.
+        constancy: What it makes of a built-in slice, for ``medclean doctor --self-test``.
         version: Of medclean.
         licence: Of the weights.
         sha256: Of the safetensors file; filled in by ``save``.
@@ -57,6 +58,7 @@ class Card:
     training: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, Any] = field(default_factory=dict)
     bf16: Mapping[str, float] | None = None
+    constancy: Mapping[str, Any] = field(default_factory=dict)
     version: str = ""
     licence: str = ""
     sha256: str = ""

@@ -2,12 +2,16 @@
 
 import json
 from concurrent.futures import Future
+from dataclasses import replace
 
 import pytest
+import torch
+from torch.nn.functional import conv2d
 
 from medclean import checkpoints, cli
 from medclean.archive.workers import Workers
-from medclean.errors import Exit
+from medclean.errors import Exit, UsageError
+from medclean.inference.constancy import built_in
 from medclean.pipelines import doctor
 from medclean.pipelines._codecs import SAMPLES
 from medclean.pipelines.doctor import Finding
@@ -32,14 +36,14 @@ def test_a_library_that_crashes_is_a_finding(monkeypatch, tmp_path):
     monkeypatch.syspath_prepend(tmp_path)
     with Workers(1) as workers:
         future = workers.submit(doctor.compute)
-        (finding,) = doctor._seen(doctor.compute, future)
+        (finding,) = doctor._seen("compute", future)
     assert (finding.what, finding.state, bool(finding.mend)) == ("compute", "missing", True)
 
 
 def test_a_library_that_cannot_be_imported_is_a_finding():
     future = Future()
     future.set_exception(ImportError("libfoo.so.3: cannot open shared object file"))
-    (finding,) = doctor._seen(doctor.codecs, future)
+    (finding,) = doctor._seen("codecs", future)
     assert "libfoo.so.3" in finding.found
 
 
@@ -55,12 +59,63 @@ def test_weights_are_those_of_their_card(monkeypatch, tmp_path, content, state):
     assert finding.state == state
 
 
+@pytest.mark.parametrize("stem", checkpoints.shipped())
+def test_shipped_checkpoints_do_what_they_did(stem):
+    (finding,) = doctor.constancy(stem, "cpu")
+    assert finding.state == "ok"
+    assert finding.figures.keys() == {"mean", "sd", "blocks"}
+
+
+@pytest.mark.parametrize("factor", [1.001, float("nan")])
+def test_sums_that_are_a_little_wrong_are_found(monkeypatch, factor):
+    monkeypatch.setattr(torch.nn.functional, "conv2d", lambda *a: factor * conv2d(*a))
+    (finding,) = doctor.constancy("dgan-mr", "cpu")
+    assert (finding.state, bool(finding.mend)) == ("missing", True)
+
+
+def test_other_weights_are_found_though_their_hash_is_right(monkeypatch, tmp_path):
+    model, card, _ = checkpoints.load("dgan", "MR")
+    with torch.no_grad():
+        model.generator.leave.weight *= 1.01
+    checkpoints.save(tmp_path / "dgan-mr.safetensors", model, card)
+    monkeypatch.setattr(checkpoints, "SHIPPED", tmp_path)
+    assert [finding.state for finding in doctor.weights()] == ["ok"]
+    (finding,) = doctor.constancy("dgan-mr", "cpu")
+    assert finding.state == "missing"
+
+
+def test_a_card_without_values_is_no_failure(monkeypatch, tmp_path):
+    model, card, _ = checkpoints.load("dgan", "MR")
+    checkpoints.save(tmp_path / "dgan-mr.safetensors", model, replace(card, constancy={}))
+    monkeypatch.setattr(checkpoints, "SHIPPED", tmp_path)
+    assert [finding.state for finding in doctor.constancy("dgan-mr", "cpu")] == ["note"]
+
+
+@pytest.mark.parametrize("modality", ["MR", "CT", "PT"])
+def test_the_built_in_slice_is_the_same_everywhere(modality):
+    image, given = built_in(modality)
+    shares = (image - (-1000 if modality == "CT" else 0)) / given.scale
+    assert shares[[0, 40, 60, 119], [0, 60, 68, 135]] == pytest.approx(
+        [0.0882026, 0.3117609, 0.4097306, -0.0037175], abs=1e-6
+    )
+
+
+def test_devices_of_the_self_test(monkeypatch, capsys):
+    asked = []
+    monkeypatch.setattr(doctor, "doctor", lambda devices: asked.append(devices) or [])
+    for words in ({}, {"self_test": True}, {"self_test": True, "device": "cuda"}):
+        cli.doctor(json=True, **words)
+    assert asked == [(), ("cpu",), ("cpu", "cuda")]
+    with pytest.raises(UsageError, match="add --self-test"):
+        cli.doctor(device="cuda")
+
+
 @pytest.mark.parametrize(
     ("state", "status"), [("ok", Exit.DONE), ("note", Exit.DONE), ("missing", Exit.MISSING)]
 )
 def test_the_status_says_whether_something_is_missing(monkeypatch, capsys, state, status):
     finding = Finding("RLE", state, "no decoder", "install one")
-    monkeypatch.setattr(doctor, "doctor", lambda: [finding])
+    monkeypatch.setattr(doctor, "doctor", lambda self_test: [finding])
     assert cli.doctor(json=True) == status
     told = json.loads(capsys.readouterr().out)
     assert told == {"healthy": not status, "findings": [finding._asdict()]}

@@ -197,8 +197,8 @@ def test_an_ensemble_treats_all_turns_of_a_slice_alike(turn):
     images = np.random.default_rng(0).random((2, 1, 37, 50), np.float32)
     turned = np.ascontiguousarray(turn(images))
     differ = []
-    for together in (True, False):
-        engine = Engine.on(Rung("cpu", 2), tiny("rrg"), normaliser=None, ensemble=together)
+    for all_eight in (True, False):
+        engine = Engine.on(Rung("cpu", 2), tiny("rrg"), normaliser=None, ensemble=all_eight)
         first, last = engine.denoise(images, GIVEN), engine.denoise(turned, GIVEN)
         differ.append(np.abs(turn(first) - last).max())
     assert differ[0] < 1e-6 < 1e-4 < differ[1]

@@ -5,64 +5,98 @@ import signal
 import sys
 from types import ModuleType, SimpleNamespace
 
-import nibabel
 import numpy as np
 import pytest
+from pydicom import dcmread
 from scipy.ndimage import uniform_filter1d
 
-from medclean.errors import Exit
+import dicoms
+from medclean.errors import Exit, Stopped, UsageError
 from medclean.jobs.denoise import DenoiseJob
 from medclean.log import Log
 from medclean.pipelines.denoise import denoise
+from test_denoise import tree
 
-SHAPE = (20, 16, 6, 3)  # columns, rows, slices, frames: three groups
-
-
-@pytest.fixture
-def cine(tmp_path):
-    path = tmp_path / "cine.nii.gz"
-    values = np.random.default_rng(0).integers(100, 200, SHAPE).astype(np.int16)
-    nibabel.Nifti1Image(values, np.diag([2.0, 2.0, 8.0, 1.0])).to_filename(path)
-    return path
+GROUPS = {"axial": (1, 0, 0, 0, 1, 0), "sagittal": (0, 1, 0, 0, 0, -1)}  # orientations
+SLICES = 6
 
 
 @pytest.fixture
-def calls(monkeypatch):
-    """A stand-in for the package bm4d, which averages three slices; notes each call."""
-    module, calls = ModuleType("bm4d"), []
+def study(tmp_path):
+    """One MR series of two stacks."""
+    places = [(name, k) for name in GROUPS for k in range(SLICES)]
+    for number, (name, k) in enumerate(places, 1):
+        noisy = 1000 + 100 * np.random.default_rng(number).standard_normal((40, 36))
+        how = {"number": number, "modality": "MR", "orientation": GROUPS[name]}
+        image = dicoms.image(noisy.astype(np.uint16), **how)
+        dicoms.save(image, tmp_path / "study" / f"{name}-{k}.dcm")
+    return tmp_path / "study"
 
-    def bm4d(noisy, sigma, profile, stage):
-        calls.append(noisy[:20, :16].copy())
-        if len(calls) in STOPS:
+
+class BM4D(ModuleType):
+    """A stand-in for the package, which averages three slices.
+
+    Attributes:
+        volumes: What it was given in each first stage, ``(rows, columns, slices)``.
+        stops_at: First stages during which a signal comes.
+    """
+
+    BM4DStages = SimpleNamespace(HARD_THRESHOLDING="first")
+    BM4DProfile = BM4DProfile2D = type("Profile", (), {})
+
+    def __init__(self):
+        super().__init__("bm4d")
+        self.volumes, self.stops_at = [], ()
+
+    def bm4d(self, noisy, sigma, profile, stage):
+        if not isinstance(stage, str):
+            return stage
+        self.volumes.append(noisy.copy())
+        if len(self.volumes) in self.stops_at:
             os.kill(os.getpid(), signal.SIGTERM)
-        return uniform_filter1d(noisy, 3, axis=2) if isinstance(stage, str) else stage
-
-    module.bm4d, module.BM4DStages = bm4d, SimpleNamespace(HARD_THRESHOLDING="first")
-    module.BM4DProfile = module.BM4DProfile2D = type("Profile", (), {})
-    monkeypatch.setitem(sys.modules, "bm4d", module)
-    monkeypatch.setattr("medclean.models._base.find_spec", lambda package: package == "bm4d")
-    STOPS.clear()
-    return calls
+        return uniform_filter1d(noisy, 3, axis=2)
 
 
-STOPS = set()  # at which calls a signal comes
+@pytest.fixture
+def bm4d(monkeypatch):
+    package = BM4D()
+    monkeypatch.setitem(sys.modules, "bm4d", package)
+    monkeypatch.setattr("medclean.models._base.find_spec", lambda name: name == "bm4d")
+    return package
 
 
-def run(path, out, **settings):
-    job = DenoiseJob((path,), "bm4d:sigma=0.1", out=out, modality="MR", workers=1, **settings)
-    return denoise(job, Log(quiet=True))
+def run(study, out, **settings):
+    return denoise(DenoiseJob((study,), "bm4d", out=out, workers=1, **settings), Log(quiet=True))
 
 
-def values(path):
-    return np.asanyarray(nibabel.load(path).dataobj)
+def pixels(folder, group):
+    files = [folder / f"{group}-{k}.dcm" for k in range(SLICES)]
+    return np.stack([dcmread(file).pixel_array for file in files]).astype(float)
 
 
-def test_each_group_is_computed_at_once_and_for_itself(cine, calls, tmp_path):
-    groups = 1
-    assert run(cine, tmp_path / "out").exit == Exit.DONE
-    noisy, denoised = values(cine), values(tmp_path / "out" / cine.name)
-    groups = len(calls) // 2
-    assert groups in (3, 6)
-    assert sum(call.shape[-1] for call in calls[::2]) == 18
-    assert denoised.shape == noisy.shape
-    assert denoised.std() < 0.8 * noisy.std()
+def test_each_group_is_taken_at_once_and_for_itself(study, bm4d, tmp_path):
+    assert run(study, tmp_path / "out").exit == Exit.DONE
+    for group, volume in zip(GROUPS, bm4d.volumes, strict=True):
+        noisy, seen = pixels(study, group), np.moveaxis(volume, 2, 0)
+        assert (seen == noisy).all() or (seen == noisy[::-1]).all()
+        expected = uniform_filter1d(noisy, 3, axis=0)
+        assert np.abs(pixels(tmp_path / "out", group) - expected).max() <= 0.5
+
+
+def test_a_stopped_run_computes_no_group_again(study, bm4d, tmp_path):
+    run(study, tmp_path / "whole")
+    bm4d.volumes.clear()
+    bm4d.stops_at = (2,)
+    with pytest.raises(Stopped, match="SIGTERM"):
+        run(study, tmp_path / "out")
+    assert tree(tmp_path / "out") == {}  # a series is there or it is not
+    assert run(study, tmp_path / "out").exit == Exit.DONE
+    assert len(bm4d.volumes) == 3
+    np.testing.assert_array_equal(bm4d.volumes[2], bm4d.volumes[1])
+    assert tree(tmp_path / "out") == tree(tmp_path / "whole")
+
+
+def test_a_series_is_not_turned(study, bm4d, tmp_path):
+    with pytest.raises(UsageError, match="takes a series at once"):
+        run(study, tmp_path / "out", ensemble=True)
+    assert not (tmp_path / "out").exists()

@@ -33,6 +33,7 @@ from medclean.errors import (
     UsageError,
     WriteError,
 )
+from medclean.inference.constancy import difference, reading
 from medclean.jobs._setting import values
 from medclean.jobs.train import TrainJob
 from medclean.log import Log
@@ -110,7 +111,8 @@ def test_a_run_leaves_what_scripts_rely_on(unbroken, dataset):
     assert {"critic/real", "generator/content", "psnr 0.1", "validation critic/fake"} <= {
         name for name, value in rows[-1].items() if value
     }
-    card = checkpoints.load(str(unbroken)).card
+    model, card, _ = checkpoints.load(str(unbroken))
+    assert difference(reading(model, card), card.constancy)["blocks"] < 1e-6
     assert card.patients == {"train": 2, "validation": 1, "test": 1}
     assert set(card.metrics) == {"validation", "test", "noisy"}
     assert card.bf16.keys() == {"noise", "bias"}

@@ -6,20 +6,23 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from functools import partial
 from importlib import metadata
+from itertools import product
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias
 
 from medclean import checkpoints, device
 from medclean.archive.workers import Workers
-from medclean.errors import MedcleanError
+from medclean.errors import MedcleanError, MissingError, UsageError
 from medclean.files import sha256_of
 
 _PIP = "python -m pip install"
 _AGAIN = f"{_PIP} --force-reinstall medclean"
 _LEAST = 1e9  # bytes of free space
+_SPACE = 1 << 46  # bytes of address space: the driver of a GPU maps more than a codec may
 
 
 class Finding(NamedTuple):
@@ -30,23 +33,36 @@ class Finding(NamedTuple):
         state: ``"ok"``; ``"note"`` where medclean works without it; or ``"missing"``.
         found: What is there.
         mend: What to do, unless it is ok.
+        figures: What was measured, to be followed over time.
     """
 
     what: str
     state: Literal["ok", "note", "missing"]
     found: str
     mend: str = ""
+    figures: Mapping[str, float] = {}
 
 
 Look: TypeAlias = Callable[[], list[Finding]]
 
 
-def doctor() -> list[Finding]:
-    """Look at everything from other processes: a library that crashes is a finding, too."""
-    looks = (python, packages, compute, codecs, dcm2niix, weights, disk)
-    with Workers(2, seconds=120) as workers:
-        futures = [(look, workers.submit(look)) for look in looks]
-        return [finding for look, future in futures for finding in _seen(look, future)]
+def doctor(self_test: Sequence[str] = ()) -> list[Finding]:
+    """Look at everything from other processes: a library that crashes is a finding, too.
+
+    Args:
+        self_test: Devices on which to try the shipped checkpoints.
+
+    Raises:
+        UsageError: A device goes by no such name.
+    """
+    looks: dict[str, Look] = {
+        look.__name__: look for look in (python, packages, compute, codecs, dcm2niix, weights, disk)
+    }
+    for stem, where in product(checkpoints.shipped(), self_test):
+        looks[f"self-test of {stem} on {where}"] = partial(constancy, stem, where)
+    with Workers(2, seconds=120, limit_bytes=_SPACE) as workers:
+        futures = [(name, workers.submit(look)) for name, look in looks.items()]
+        return [finding for name, future in futures for finding in _seen(name, future)]
 
 
 def python() -> list[Finding]:
@@ -123,6 +139,24 @@ def weights() -> list[Finding]:
     return [_checkpoint(checkpoints.SHIPPED / f"{stem}.safetensors", cards[stem]) for stem in cards]
 
 
+def constancy(stem: str, where: str) -> list[Finding]:
+    """Whether a shipped checkpoint makes of a built-in slice what its card says."""
+    from medclean.inference.constancy import ALLOWED, difference, reading
+
+    model, card, _ = checkpoints.load(str(checkpoints.SHIPPED / f"{stem}.safetensors"))
+    on = device.choose(where)
+    name = f"self-test of {stem} on {on}"
+    if not card.constancy:
+        return [Finding(name, "note", "its card has no values to compare with", _AGAIN)]
+    figures = difference(reading(model, card, str(on)), card.constancy)
+    most = max(figures.values())
+    found = f"{most:.1e} of scale off its card's values, {ALLOWED:.0e} is allowed"
+    if most <= ALLOWED:  # which is not so where it is not a number
+        return [Finding(name, "ok", found, figures=figures)]
+    step = f"{_AGAIN}; if that does not help, try another build of torch, or processor"
+    return [Finding(name, "missing", found, step, figures)]
+
+
 def disk() -> list[Finding]:
     """Free space where an output would go by default."""
     free = shutil.disk_usage(".").free
@@ -132,13 +166,17 @@ def disk() -> list[Finding]:
     return [Finding("disk", "ok", found)]
 
 
-def _seen(look: Look, future: "Future[list[Finding]]") -> list[Finding]:
+def _seen(name: str, future: "Future[list[Finding]]") -> list[Finding]:
     try:
         return future.result()
+    except UsageError:
+        raise
+    except MissingError as error:  # which says itself what to do
+        return [Finding(name, "missing", str(error))]
     except MedcleanError as error:
-        return [Finding(look.__name__, "missing", str(error), _AGAIN)]
+        return [Finding(name, "missing", str(error), _AGAIN)]
     except Exception as error:  # whatever a broken library raises
-        return [Finding(look.__name__, "missing", f"{type(error).__name__}: {error}", _AGAIN)]
+        return [Finding(name, "missing", f"{type(error).__name__}: {error}", _AGAIN)]
 
 
 def _package(name: str) -> Finding:

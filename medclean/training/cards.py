@@ -12,6 +12,7 @@ import torch
 from medclean import checkpoints
 from medclean.archive.dataset import Case, Dataset
 from medclean.checkpoints import Card
+from medclean.inference.constancy import reading
 from medclean.jobs._setting import values
 from medclean.jobs.train import TrainJob
 from medclean.learning.processes import rank
@@ -52,18 +53,21 @@ def card_of(
 def judge(run_folder: Path, test: Validation | None, device: torch.device, stop: Stop) -> Path:
     """Put into the card of the best checkpoint how good it is on the test split.
 
+    And what it makes of the built-in slice, which tells wherever it goes whether it still does.
+
     Returns:
         The best checkpoint.
     """
     model, card, _ = checkpoints.load(str(run_folder))
     best = checkpoints.find(str(run_folder))
+    card = replace(card, constancy=reading(model, card))
     if test is not None:
         model.to(device)
         few = replace(test, count=4)
         metrics = {**card.metrics, "test": test.scores(model, device, stop), "noisy": test.before()}
         card = replace(card, metrics=metrics, bf16=bf16_difference(model, few, device))
-        if rank() == 0:
-            checkpoints.write_card(best, card)
+    if rank() == 0:
+        checkpoints.write_card(best, card)
     return best
 
 
