@@ -1,14 +1,16 @@
 """PSNR, SSIM and seconds a slice of denoisers on the patients that no training has seen.
 
-White Gaussian noise, not clipped, peak 1 = scale of the clean series; ``bm3d`` (a package with a
-non-commercial licence, installed for this alone) and ``nlm`` are told the true sigma, networks are
-blind and get the scale of the noisy series. Whole slices, two threads, float32::
+White noise, not clipped; peak 1 = scale of the clean series. Filters are told the true sigma, and
+``bm3d`` (an extra with a non-commercial licence) whether the noise is Rician; networks are blind
+and get the scale of the noisy series. Whole slices, two threads, float32::
 
     python tests/benchmarks/dgan_mr.py --data ../shared/data --out DATASET
-    python tests/benchmarks/denoising.py DATASET --models noisy,gaussian,nlm,bm3d,dgan
+    python tests/benchmarks/denoising.py DATASET
+    python tests/benchmarks/denoising.py DATASET --models noisy,bm3d,dgan,dgan+ensemble,mirnet=RUN
 
-A model is a name of the catalogue, or a checkpoint. Figures are means over patients, of each the
-mean over its slices; the spread is the standard deviation over patients.
+A model is a name of the catalogue, or NAME=CHECKPOINT; one that has no weights, or whose package
+is not installed, is left out. Figures are means over patients, of each the mean over its slices;
+the spread is the standard deviation over patients.
 """
 
 import argparse
@@ -21,14 +23,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean, stdev
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
+import denoising_pictures as pictures
 import numpy as np
 import torch
 
 from medclean.archive.dataset import gather, split
 from medclean.archive.workers import Workers
 from medclean.catalog import NOISES
+from medclean.errors import MissingError
 from medclean.inference.denoiser import Denoiser
 from medclean.inference.engine import Engine
 from medclean.inference.ladder import Rung
@@ -39,6 +43,7 @@ from medclean.training.slices import Slices, cached
 from medclean.training.validation import compared
 from medclean.volume import Given, Image, scale_of
 
+MODELS = ["noisy", "gaussian", "nlm", "tv", "wavelet", "adf", "bm3d", "rrg", "mirnet", "dgan"]
 SHARES = {"train": 0.7, "validation": 0.15, "test": 0.15}  # where the data set states no splits
 
 
@@ -52,27 +57,44 @@ class Pair(NamedTuple):
     scale: float  # of the noisy series, for networks
 
 
+Denoise: TypeAlias = Callable[[Pair], Image]
+
+
+class Row(NamedTuple):
+    """What a model reached at a noise level: PSNR and SSIM by patient."""
+
+    sigma: float
+    model: str
+    psnr: dict[str, float]
+    ssim: dict[str, float]
+    seconds: float  # a slice
+
+
 def main() -> None:
-    """Print a table, and write each value to a CSV file if asked."""
+    """Print a table, write each value to a CSV file and draw pictures if asked."""
     options = _options()
     torch.set_num_threads(options.threads)
-    models = {name: model_of(name) for name in options.models.split(",")}
+    models = dict(filter(None, (model_of(word, options.noise) for word in options.models)))
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         slices, patients = held_out(options.dataset, Path(folder))
         count = f"{len({patients[s.name] for s in slices.series})} patients, {options.noise}"
         print(f"{count}; PSNR in dB and SSIM, mean (sd) over patients; seconds a slice")
-        print(f"{'sigma':>6} {'model':28} {'PSNR':>14} {'SSIM':>14} {'s/slice':>8}")
+        print(f"{'sigma':>6} {'model':20} {'PSNR':>14} {'SSIM':>14} {'s/slice':>8}")
         for sigma in options.sigmas:
             pairs = list(noisy_pairs(slices, patients, sigma=sigma, options=options))
-            for name, model in models.items():
-                scores, seconds = score(model, pairs)
-                rows += [(sigma, name, patient, *values) for patient, values in scores.items()]
-                cells = (spread(values) for values in zip(*scores.values(), strict=True))
-                print(f"{sigma:6.2f} {name:28} {' '.join(cells)} {seconds:8.3f}", flush=True)
+            for name, denoise in models.items():
+                row = scored(name, denoise, pairs, sigma=sigma)
+                rows.append(row)
+                _print(row, by_patient=options.by_patient)
+            if options.residuals and sigma == options.sigmas[len(options.sigmas) // 2]:
+                pictures.residuals(pairs[0], models, options.residuals)
+    if options.figure:
+        pictures.psnr_over_seconds(rows, options.figure)
     if options.csv:
+        values = [(r.sigma, r.model, p, r.psnr[p], r.ssim[p]) for r in rows for p in r.psnr]
         with open(options.csv, "w", newline="") as file:
-            csv.writer(file).writerows([("sigma", "model", "patient", "psnr", "ssim"), *rows])
+            csv.writer(file).writerows([("sigma", "model", "patient", "psnr", "ssim"), *values])
 
 
 def held_out(dataset: Path, folder: Path) -> tuple[Slices, dict[str, str]]:
@@ -99,39 +121,52 @@ def noisy_pairs(
         yield Pair(patients[series.name], clean, noisy, given, scale_of(voxels, series.modality))
 
 
-def score(
-    model: Callable[[Pair], Image], pairs: list[Pair]
-) -> tuple[dict[str, tuple[float, float]], float]:
-    """PSNR and SSIM by patient, and the median seconds of a slice of 256x256 pixels' worth."""
+def scored(name: str, denoise: Denoise, pairs: list[Pair], *, sigma: float) -> Row:
+    """Denoise all; the seconds are the median for 256x256 pixels' worth."""
     found, seconds = defaultdict(list), []
     for pair in pairs:
         start = time.perf_counter()
-        result = model(pair)
+        result = denoise(pair)
         seconds.append((time.perf_counter() - start) * 256**2 / pair.clean.size)
         found[pair.patient].append(compared(result, pair.clean, float(pair.given.scale)))
-    means = {
-        patient: (fmean(s["psnr"] for s in scores), fmean(s["ssim"] for s in scores))
-        for patient, scores in found.items()
-    }
-    return means, float(np.median(seconds))
+    psnr, ssim = (
+        {patient: fmean(score[metric] for score in scores) for patient, scores in found.items()}
+        for metric in ("psnr", "ssim")
+    )
+    return Row(sigma, name, psnr, ssim, float(np.median(seconds)))
 
 
-def model_of(name: str) -> Callable[[Pair], Image]:
-    """What denoises a pair: the noisy image itself, the bm3d package, or ours."""
-    if name == "noisy":
-        return lambda pair: pair.noisy
-    if name == "bm3d":
-        from bm3d import bm3d
-
-        return lambda pair: bm3d(pair.noisy, float(pair.given.sigma)).astype(np.float32)
-    denoiser = Denoiser.of(name)
-    engine = Engine.on(Rung("cpu", 1), denoiser.model("MR"), normaliser=denoiser.normaliser("MR"))
+def model_of(word: str, noise: str) -> tuple[str, Denoise] | None:
+    """A name for the table, and what denoises a pair; None where it cannot be had here."""
+    if word == "noisy":
+        return word, lambda pair: pair.noisy
+    name, _, checkpoint = word.partition("=")
+    catalogued, _, ensemble = name.partition("+")
+    spec = f"bm3d:noise={noise}" if name == "bm3d" else checkpoint or catalogued
+    try:
+        denoiser = Denoiser.of(spec)
+    except MissingError as error:
+        print(f"without {name}: {error}", file=sys.stderr)
+        return None
+    engine = Engine.on(
+        Rung("cpu", 1),
+        denoiser.model("MR"),
+        normaliser=denoiser.normaliser("MR"),
+        ensemble=ensemble == "ensemble",
+    )
 
     def denoise(pair: Pair) -> Image:
         given = pair.given if denoiser.plain else replace(pair.given, scale=pair.scale, sigma=None)
         return engine.denoise(pair.noisy[None, None], given)[0]
 
-    return denoise
+    return name, denoise
+
+
+def _print(row: Row, *, by_patient: bool) -> None:
+    cells = " ".join(spread(tuple(values.values())) for values in (row.psnr, row.ssim))
+    print(f"{row.sigma:6.2f} {row.model:20} {cells} {row.seconds:8.3f}", flush=True)
+    for patient in row.psnr if by_patient else ():
+        print(f"{'':6} {patient:>20} {row.psnr[patient]:14.3f} {row.ssim[patient]:14.4f}")
 
 
 def spread(values: tuple[float, ...]) -> str:
@@ -143,12 +178,15 @@ def spread(values: tuple[float, ...]) -> str:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("dataset", type=Path)
-    parser.add_argument("--models", default="noisy,gaussian,nlm,bm3d,dgan")
+    parser.add_argument("--models", type=lambda text: text.split(","), default=MODELS)
     parser.add_argument("--noise", default="gaussian", choices=["gaussian", "rician"])
-    parser.add_argument("--sigmas", type=float, nargs="+", default=[0.05, 0.1, 0.2])
+    parser.add_argument("--sigmas", type=float, nargs="+", default=[0.02, 0.05, 0.1, 0.2, 0.3])
     parser.add_argument("--slices", type=int, default=33, help="about how many, from all series")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--by-patient", action="store_true", help="print each patient's figures")
     parser.add_argument("--csv", help="where to write each value")
+    parser.add_argument("--figure", help="PNG of PSNR over seconds a slice")
+    parser.add_argument("--residuals", help="PNG of what each removes at the middle sigma")
     return parser.parse_args()
 
 
