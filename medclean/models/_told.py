@@ -1,37 +1,70 @@
-"""Filters that are told the noise level: its option, and one slice after another."""
+"""Filters that are told the noise: how strong, of what kind; one slice after another."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from medclean.errors import UsageError
-from medclean.volume import Given, Image, Level, level_of
+from medclean.physics.signal.rician import restore, stabilise
+from medclean.volume import Given, Level, level_of
+
+Remove: TypeAlias = Callable[[NDArray[Any], float], NDArray[Any]]  # Gaussian noise of a sigma
 
 
 @dataclass(frozen=True)
 class Told:
-    """How much is taken for noise.
+    """What is taken for noise.
 
     Attributes:
         sigma: Noise level: a fraction of the scale, or with a unit; none: measured.
+        noise: rician for magnitude images: made even, removed, and its bias with it.
     """
 
     sigma: Level | None = None
+    noise: Literal["gaussian", "rician"] = "gaussian"
 
     def __post_init__(self) -> None:
         if self.sigma is not None:
             level_of(self.sigma)
 
-    def level(self, given: Given, name: str) -> Any:
-        """The noise level in the images' unit, a number or a tensor as in ``Given``.
+    def each_slice(self, images: Tensor, given: Given, *, name: str, remove: Remove) -> Tensor:
+        """Denoise the slices of ``(N, 1, H, W)`` one by one, on the processor.
 
         Args:
-            given: Knows the measured level where the option leaves it open.
+            images: On any device.
+            given: Knows the measured level, of all or of each, where the option leaves it open.
             name: Of the model, for the error.
+            remove: Takes a slice ``(H, W)``; one whose level is 0 is left as it is.
+
+        Raises:
+            UsageError: Nobody said the level.
+        """
+        sigma = self.level(given, name)
+        levels = np.ravel(sigma.cpu() if isinstance(sigma, Tensor) else sigma)
+        slices = images[:, 0].cpu().numpy()
+        results = [
+            self.denoised(image, float(level), remove)
+            for image, level in zip(slices, np.broadcast_to(levels, len(slices)), strict=True)
+        ]
+        return torch.from_numpy(np.stack(results)[:, None]).to(images.device)
+
+    def denoised(self, image: NDArray[np.float32], sigma: float, remove: Remove) -> Any:
+        """An image or a volume without noise of a level, float32; as it was for level 0."""
+        if sigma <= 0:
+            return image
+        if self.noise == "rician":
+            result = restore(remove(stabilise(image, sigma), 1.0), sigma)
+        else:
+            result = remove(image, sigma)
+        return result.astype(np.float32)
+
+    def level(self, given: Given, name: str) -> Any:
+        """The noise level in the images' unit, a number or a tensor as in ``Given``.
 
         Raises:
             UsageError: Nobody said.
@@ -40,20 +73,3 @@ class Told:
         if sigma is None:
             raise UsageError(f"{name} needs to know the noise level: try --model {name}:sigma=0.05")
         return sigma
-
-
-def each_slice(images: Tensor, sigma: Any, denoised: Callable[[Image, float], Image]) -> Tensor:
-    """Denoise the slices of ``(N, 1, H, W)`` one by one, on the processor.
-
-    Args:
-        images: On any device.
-        sigma: Noise level of all, or a tensor with that of each; 0 leaves a slice as it is.
-        denoised: Takes a slice ``(H, W)`` and its noise level to a slice of the same shape.
-    """
-    levels = sigma.cpu() if isinstance(sigma, Tensor) else sigma
-    slices = images[:, 0].cpu().numpy()
-    results = [
-        denoised(image, float(level)).astype(np.float32) if level > 0 else image
-        for image, level in zip(slices, np.broadcast_to(np.ravel(levels), len(slices)), strict=True)
-    ]
-    return torch.from_numpy(np.stack(results)[:, None]).to(images.device)

@@ -1,10 +1,11 @@
 """Anisotropic diffusion within each slice (Perona and Malik, 1990)."""
 
 from dataclasses import dataclass
+from typing import Any
 
-import torch
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import pad
 
 from medclean.models._base import Model
 from medclean.models._told import Told
@@ -21,7 +22,7 @@ class ADF(Model):
 
     @dataclass(frozen=True)
     class Options(Told):
-        """How much is taken for noise, and how long pixels flow.
+        """What is taken for noise, and how long pixels flow.
 
         Attributes:
             kappa: Difference at which conductance is halved, in sigma.
@@ -56,20 +57,21 @@ class ADF(Model):
         self.receptive_field = 2 * options.iterations + 1
 
     def forward(self, images: Tensor, given: Given) -> Tensor:
-        level = torch.as_tensor(self.options.level(given, "adf"), dtype=images.dtype)
-        squared = (self.options.kappa * level.to(images.device)).square()
+        return self.options.each_slice(images, given, name="adf", remove=self._removed)
+
+    def _removed(self, image: NDArray[Any], sigma: float) -> NDArray[Any]:
+        flat = (self.options.kappa * sigma) ** 2
         for _ in range(self.options.iterations):
-            rows, columns = (_flow(images, axis, squared) for axis in (2, 3))
-            images = images + self.options.dt * (rows + columns)
-        return images
+            image = image + self.options.dt * (_flow(image, 0, flat) + _flow(image, 1, flat))
+        return image
 
 
-def _flow(images: Tensor, axis: int, squared: Tensor) -> Tensor:
-    """What each pixel gains along an axis; ``squared`` is K^2, and where it is 0 nothing flows."""
-    step = images.diff(dim=axis)
-    flux = step * squared / (squared + step.square()).clamp(min=torch.finfo(step.dtype).tiny)
-    ends = (0, 0, 1, 1) if axis == 2 else (1, 1)
-    return pad(flux, ends).diff(dim=axis)
+def _flow(image: NDArray[Any], axis: int, flat: float) -> NDArray[Any]:
+    """What each pixel gains along an axis; ``flat`` is the square of K."""
+    step = np.diff(image, axis=axis)
+    flux = step * (flat / (flat + step**2))
+    ends = [(1, 1) if axis == side else (0, 0) for side in (0, 1)]
+    return np.diff(np.pad(flux, ends), axis=axis)
 
 
 PROVIDES = ADF

@@ -7,17 +7,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from medclean.models._base import Model
-from medclean.models._matched import Matched
-from medclean.models._told import each_slice
-from medclean.volume import Given, Image
+from medclean.models._matched import with_room
+from medclean.models._told import Told
+from medclean.volume import Given
 
 
 class BM3D(Model):
     """Filters stacks of blocks that look alike. One thread, as several do not repeat a result."""
 
     @dataclass(frozen=True)
-    class Options(Matched):
-        """How much is taken for noise, and what it is like."""
+    class Options(Told):
+        """What is taken for noise, and nothing else."""
 
     kind = "filter"
     scope = "slice"
@@ -35,14 +35,15 @@ class BM3D(Model):
         self.wants_sigma = options.sigma is None
 
     def forward(self, images: Tensor, given: Given) -> Tensor:
-        return each_slice(images, self.options.level(given, "bm3d"), self._denoised)
+        return self.options.each_slice(images, given, name="bm3d", remove=with_room(_removed))
 
-    def _denoised(self, image: Image, sigma: float) -> NDArray[Any]:
-        from bm3d import BM3DProfile, bm3d
 
-        profile = BM3DProfile()
-        profile.num_threads = 1
-        return self.options.denoised(image, sigma, lambda even, level: bm3d(even, level, profile))
+def _removed(image: NDArray[Any], sigma: float) -> NDArray[Any]:
+    from bm3d import BM3DProfile, bm3d
+
+    profile = BM3DProfile()
+    profile.num_threads = 1
+    return bm3d(image, sigma, profile)
 
 
 PROVIDES = BM3D

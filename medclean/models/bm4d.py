@@ -1,6 +1,8 @@
 """BM4D over a whole series (Maggioni et al., 2013), by the package of its authors."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,7 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from medclean.models._base import Model
-from medclean.models._matched import Matched
+from medclean.models._matched import with_room
+from medclean.models._told import Told
 from medclean.volume import Given
 
 DEEP = 5  # slices from which on blocks span several
@@ -20,8 +23,8 @@ class BM4D(Model):
     """Filters stacks of blocks of several slices. One thread, as several do not repeat a result."""
 
     @dataclass(frozen=True)
-    class Options(Matched):
-        """How much is taken for noise, and what it is like."""
+    class Options(Told):
+        """What is taken for noise, and nothing else."""
 
     kind = "filter"
     scope = "series"
@@ -40,24 +43,23 @@ class BM4D(Model):
 
     def forward(self, images: Tensor, given: Given) -> Tensor:
         sigma = float(self.options.level(given, "bm4d"))
-        if sigma <= 0:
-            return images
-        volume = images.cpu().numpy()
-
-        def both_stages(even: NDArray[Any], level: float) -> NDArray[Any]:
-            from bm4d import BM4DProfile, BM4DProfile2D, BM4DStages, bm4d
-
-            profile = BM4DProfile() if len(even) >= DEEP else BM4DProfile2D()
-            profile.num_threads = 1
-            noisy = np.moveaxis(even, 0, -1)  # blocks may be flat along the last axis
-            given.progress(0.0)
-            pilot = bm4d(noisy, level, profile, BM4DStages.HARD_THRESHOLDING)
-            given.progress(FIRST)
-            return np.moveaxis(bm4d(noisy, level, profile, pilot), -1, 0)
-
-        denoised = self.options.denoised(volume, sigma, both_stages).astype(np.float32)
-        given.progress(1.0)
+        remove = with_room(partial(_removed, progress=given.progress))
+        denoised = self.options.denoised(images.cpu().numpy(), sigma, remove)
         return torch.from_numpy(denoised).to(images.device)
+
+
+def _removed(volume: NDArray[Any], sigma: float, progress: Callable[[float], None]) -> NDArray[Any]:
+    from bm4d import BM4DProfile, BM4DProfile2D, BM4DStages, bm4d
+
+    profile = BM4DProfile() if len(volume) >= DEEP else BM4DProfile2D()
+    profile.num_threads = 1
+    noisy = np.moveaxis(volume, 0, -1)  # blocks may be flat along the last axis
+    progress(0.0)
+    pilot = bm4d(noisy, sigma, profile, BM4DStages.HARD_THRESHOLDING)
+    progress(FIRST)
+    denoised = np.moveaxis(bm4d(noisy, sigma, profile, pilot), -1, 0)
+    progress(1.0)
+    return denoised
 
 
 PROVIDES = BM4D

@@ -1,14 +1,16 @@
 """Non-local means within each slice (Buades et al., 2005)."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from skimage.restoration import denoise_nl_means
 from torch import Tensor
 
 from medclean.models._base import Model
-from medclean.models._told import Told, each_slice
-from medclean.volume import Given, Image
+from medclean.models._told import Told
+from medclean.volume import Given
 
 PATCH = 5  # pixels along each side of what is compared
 DISTANCE = 6  # pixels from a patch to the farthest one that it is compared with
@@ -24,7 +26,7 @@ class NLM(Model):
 
     @dataclass(frozen=True)
     class Options(Told):
-        """How much is taken for noise, and for alike.
+        """What is taken for noise, and for alike.
 
         Attributes:
             strength: How unlike patches may be, in sigma.
@@ -51,9 +53,9 @@ class NLM(Model):
         self.wants_sigma = options.sigma is None
 
     def forward(self, images: Tensor, given: Given) -> Tensor:
-        return each_slice(images, self.options.level(given, "nlm"), self._denoised)
+        return self.options.each_slice(images, given, name="nlm", remove=self._removed)
 
-    def _denoised(self, image: Image, sigma: float) -> Image:
+    def _removed(self, image: NDArray[Any], sigma: float) -> NDArray[Any]:
         denoised = denoise_nl_means(
             image.astype(np.float64),  # its running sums of squares would lose float32's digits
             patch_size=PATCH,

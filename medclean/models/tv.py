@@ -1,13 +1,15 @@
 """Total variation within each slice (Rudin, Osher and Fatemi, 1992; Chambolle, 2004)."""
 
 from dataclasses import dataclass
+from typing import Any
 
+from numpy.typing import NDArray
 from skimage.restoration import denoise_tv_chambolle
 from torch import Tensor
 
 from medclean.models._base import Model
-from medclean.models._told import Told, each_slice
-from medclean.volume import Given, Image
+from medclean.models._told import Told
+from medclean.volume import Given
 
 
 class TV(Model):
@@ -19,7 +21,7 @@ class TV(Model):
 
     @dataclass(frozen=True)
     class Options(Told):
-        """How much is taken for noise, and how long the search goes on.
+        """What is taken for noise, and how long the search goes on.
 
         Attributes:
             strength: Weight of flatness against nearness, in sigma.
@@ -50,9 +52,9 @@ class TV(Model):
         self.receptive_field = 2 * options.iterations + 1
 
     def forward(self, images: Tensor, given: Given) -> Tensor:
-        return each_slice(images, self.options.level(given, "tv"), self._denoised)
+        return self.options.each_slice(images, given, name="tv", remove=self._removed)
 
-    def _denoised(self, image: Image, sigma: float) -> Image:
+    def _removed(self, image: NDArray[Any], sigma: float) -> NDArray[Any]:
         weight, count = self.options.strength * sigma, self.options.iterations
         return denoise_tv_chambolle(image, weight, eps=0, max_num_iter=count)
 

@@ -2,16 +2,17 @@
 
 from dataclasses import dataclass
 from itertools import product
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pywt import dwtn_max_level
 from skimage.restoration import denoise_wavelet
 from torch import Tensor
 
 from medclean.models._base import Model
-from medclean.models._told import Told, each_slice
-from medclean.volume import Given, Image
+from medclean.models._told import Told
+from medclean.volume import Given
 
 LEVELS = 5  # of decomposition, where the slice is large enough
 
@@ -24,7 +25,7 @@ class Wavelet(Model):
 
     @dataclass(frozen=True)
     class Options(Told):
-        """How much is taken for noise, and in what it is told from the image.
+        """What is taken for noise, and in what it is told from the image.
 
         Attributes:
             wavelet: An orthogonal one.
@@ -53,9 +54,9 @@ class Wavelet(Model):
         self.wants_sigma = options.sigma is None
 
     def forward(self, images: Tensor, given: Given) -> Tensor:
-        return each_slice(images, self.options.level(given, "wavelet"), self._denoised)
+        return self.options.each_slice(images, given, name="wavelet", remove=self._removed)
 
-    def _denoised(self, image: Image, sigma: float) -> Image:
+    def _removed(self, image: NDArray[Any], sigma: float) -> NDArray[Any]:
         levels = min(LEVELS, dwtn_max_level(image.shape, self.options.wavelet))
         if levels < 1:  # narrower than the wavelet
             return image

@@ -1,8 +1,9 @@
 """PSNR, SSIM and seconds a slice of denoisers on the patients that no training has seen.
 
 White noise, not clipped; peak 1 = scale of the clean series. Filters are told the true sigma, and
-``bm3d`` (an extra with a non-commercial licence) whether the noise is Rician; networks are blind
-and get the scale of the noisy series. Whole slices, two threads, float32::
+those that can be told whether the noise is Rician; networks are blind and get the scale of the
+noisy series. ``bm3d`` is an extra with a non-commercial licence. Whole slices, two threads,
+float32::
 
     python tests/benchmarks/dgan_mr.py --data ../shared/data --out DATASET
     python tests/benchmarks/denoising.py DATASET
@@ -31,7 +32,7 @@ import torch
 
 from medclean.archive.dataset import gather, split
 from medclean.archive.workers import Workers
-from medclean.catalog import NOISES
+from medclean.catalog import MODELS, NOISES
 from medclean.errors import MissingError
 from medclean.inference.denoiser import Denoiser
 from medclean.inference.engine import Engine
@@ -43,7 +44,7 @@ from medclean.training.slices import Slices, cached
 from medclean.training.validation import compared
 from medclean.volume import Given, Image, scale_of
 
-MODELS = ["noisy", "gaussian", "nlm", "tv", "wavelet", "adf", "bm3d", "rrg", "mirnet", "dgan"]
+NAMES = ["noisy", "gaussian", "nlm", "tv", "wavelet", "adf", "bm3d", "rrg", "mirnet", "dgan"]
 SHARES = {"train": 0.7, "validation": 0.15, "test": 0.15}  # where the data set states no splits
 
 
@@ -142,9 +143,9 @@ def model_of(word: str, noise: str) -> tuple[str, Denoise] | None:
         return word, lambda pair: pair.noisy
     name, _, checkpoint = word.partition("=")
     catalogued, _, ensemble = name.partition("+")
-    spec = f"bm3d:noise={noise}" if name == "bm3d" else checkpoint or catalogued
+    told = not checkpoint and "noise" in MODELS.entry(catalogued).options
     try:
-        denoiser = Denoiser.of(spec)
+        denoiser = Denoiser.of(f"{catalogued}:noise={noise}" if told else checkpoint or catalogued)
     except MissingError as error:
         print(f"without {name}: {error}", file=sys.stderr)
         return None
@@ -178,7 +179,7 @@ def spread(values: tuple[float, ...]) -> str:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("dataset", type=Path)
-    parser.add_argument("--models", type=lambda text: text.split(","), default=MODELS)
+    parser.add_argument("--models", type=lambda text: text.split(","), default=NAMES)
     parser.add_argument("--noise", default="gaussian", choices=["gaussian", "rician"])
     parser.add_argument("--sigmas", type=float, nargs="+", default=[0.02, 0.05, 0.1, 0.2, 0.3])
     parser.add_argument("--slices", type=int, default=33, help="about how many, from all series")
