@@ -48,6 +48,7 @@ class MIRNet(Model):
         super().__init__(options)
         self.generator = options.generator(share_dau=True, activation="prelu", reduction=8)
         self.stride = self.generator.stride
+        self.segments = self.generator.blocks
 
     def forward(self, images: Tensor, given: Given) -> Tensor:
         return self.generator(images)

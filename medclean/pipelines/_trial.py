@@ -115,6 +115,7 @@ def _compute(request: Request, series: Series, pixels: Pixels, rung: Rung) -> fl
         normaliser=denoiser.normaliser(series.modality),
         bf16=not denoiser.plain
         and request.precision[denoiser.loaded(series.modality).card.modality] == "bf16",
+        ensemble=request.job.ensemble,
     )
     image = pixels.real[group.frames[0].number]
     scale = float(np.abs(image).max()) or 1.0
