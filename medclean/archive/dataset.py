@@ -22,6 +22,20 @@ from medclean.volume import Volume, scale_of
 SPLITS = ("train", "validation", "test")
 PARTICIPANTS = "participants.tsv"  # BIDS; a column "split" names the part of a patient
 DESCRIPTION = "dataset_description.json"  # BIDS; its License and SourceDatasets go into cards
+# Terms of Body Part Examined (PS3.16 annex L); another word could be anybody's name.
+_TERMS = """
+    abdomen abdomenpelvis adrenal ankle aorta aorticarch back bladder brain breast calf carotid
+    cerebellum chest chestabdomen chestabdpelvis circleofwillis clavicle coccyx colon coronaryartery
+    cspine ctspine ear elbow esophagus extremity eye face femur fibula finger foot forearm
+    gallbladder hand head headneck heart hip humerus iac jaw kidney knee larynx liver lowerleg
+    lowerlimb lspine lsspine lung mandible maxilla mediastinum neck neckchest neckchestabdomen
+    neckchestabdpelv nose orbit ovary pancreas parotid pelvis phantom pharynx placenta prostate
+    radius radiusulna rectum retroperitoneum rib scapula sella shoulder sijoint skull spinalcord
+    spine spleen sspine sternum stomach testis thigh thoracicaorta thorax thumb thymus thyroid tibia
+    tibiafibula tlspine tmj toe tongue trachea trunk tspine ulna upperarm upperlimb uterus
+    wholebody wrist
+"""
+BODY_PARTS = frozenset(_TERMS.split())
 
 _BIDS = re.compile(r"(?:^|/)(sub-[A-Za-z0-9]+)")
 
@@ -33,7 +47,7 @@ class Case:
     Attributes:
         name: Path of its file, of a series the first, relative to the data set's folder.
         patient: Whose it is; it may be a tag's value, and is never written anywhere.
-        body_part: As the sidecar or the first file says, ``""`` where it does not.
+        body_part: One of ``BODY_PARTS``, where the sidecar or the first file names it; else ``""``.
         root: The data set's folder.
         series: That it is of.
         group: Index in ``series.groups``.
@@ -166,8 +180,9 @@ def _cases(root: Path, series: Series, whose: Callable[[str], str]) -> Iterable[
     else:
         header = parse_header(root / name).data
         patient, part = str(header.get("PatientID", "")), str(header.get("BodyPartExamined", ""))
+    part = part.lower() if part.lower() in BODY_PARTS else ""
     for group in range(len(series.groups)):
-        yield Case(name, patient, part.lower(), root, series, group)
+        yield Case(name, patient, part, root, series, group)
 
 
 def _by_path(expression: str | None) -> Callable[[str], str]:

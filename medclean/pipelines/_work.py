@@ -17,7 +17,7 @@ from medclean.archive.derivation import CODES, Derivation
 from medclean.archive.layout import Layout
 from medclean.archive.numbers import Pixels
 from medclean.archive.runs.run import Run
-from medclean.archive.series import Frame, Instance, Series
+from medclean.archive.series import Frame, Instance, Series, key_of
 from medclean.archive.workers import Workers
 from medclean.device import Precision, machine_class
 from medclean.errors import DataError, Exit, MissingError, Stopped
@@ -191,7 +191,7 @@ class Work:
             layout=self.layout,
             run=self.run,
             workers=self.workers,
-            staged=self.run.begin(series.key, machine=machine | {"left out": names}),
+            staged=self.run.begin(series.key, machine=machine | {"left out": key_of(names)}),
         )
 
     def _derivation(self, series: Series, machine: Mapping[str, Any]) -> Derivation:

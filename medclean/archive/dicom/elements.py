@@ -11,7 +11,7 @@ from mmap import mmap
 from struct import Struct
 from typing import NamedTuple, TypeAlias
 
-from pydicom.datadict import dictionary_VR, tag_for_keyword
+from pydicom.datadict import dictionary_VR, keyword_for_tag, tag_for_keyword
 from pydicom.valuerep import EXPLICIT_VR_LENGTH_32
 
 from medclean.errors import DataError
@@ -162,7 +162,7 @@ class Elements:
     def _span(self, at: int) -> tuple[int, Span]:
         """The element that begins at a byte."""
         group, number, letters, length = _SHORT[self.order].unpack_from(self.data, at)
-        vr, value = "", at + 8
+        tag, vr, value = group << 16 | number, "", at + 8
         # Readers take other bytes than two letters as an element of implicit VR, and so do we.
         if self.explicit and letters.isalpha() and letters.isupper() and group != 0xFFFE:
             vr = letters.decode("ascii")
@@ -180,8 +180,9 @@ class Elements:
         else:
             stop = end = value + length
         if end > self.end:
-            raise _broken(f"element ({group:04X},{number:04X}) of {length} bytes goes beyond it")
-        return group << 16 | number, Span(vr, at, value, stop, end)
+            # Between elements every number is a piece of some value; only a known tag is told.
+            raise _broken(f"{keyword_for_tag(tag) or 'an element'} goes beyond it")
+        return tag, Span(vr, at, value, stop, end)
 
     def _delimiter(self, at: int, explicit: bool) -> int:
         """Where the sequence delimiter stands that belongs to the items from a byte on."""
@@ -195,7 +196,7 @@ class Elements:
         """First byte of an item's content, the first behind that, and the first behind the item."""
         group, number, length = _TAG[self.order].unpack_from(self.data, at)
         if group << 16 | number != _ITEM:
-            raise _broken(f"({group:04X},{number:04X}) where an item of a sequence should begin")
+            raise _broken("something else where an item of a sequence should begin")
         start = at + 8
         if length != UNDEFINED:
             if start + length > end:

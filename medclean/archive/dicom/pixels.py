@@ -82,7 +82,9 @@ def _by_pydicom(data: FileDataset, header: Header, syntax: UID) -> Integers:
     try:
         decoder = get_decoder(syntax)
     except NotImplementedError:
-        raise DataError(f"no decoder reads its transfer syntax, {syntax.name}") from None
+        known = syntax.name != syntax  # else it is a mere value, and may say anything
+        name = syntax.name if known else "which nobody knows"
+        raise DataError(f"no decoder reads its transfer syntax, {name}") from None
     options: dict[str, Any] = {"allow_excess_frames": False, "correct_unused_bits": False}
     decode = partial(decoder.as_array, data, raw=True, **options)
     fastest = _FASTEST.get(syntax)
