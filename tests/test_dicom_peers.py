@@ -3,7 +3,6 @@
 import re
 import shutil
 import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from medclean.jobs.denoise import DenoiseJob
 from medclean.log import Log
 from medclean.pipelines.denoise import denoise
 from multiframes import enhanced, frame, macro
+from peers import complaints, program, with_class
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 CLASSIC = ("CT", "MR", "PT")
@@ -35,43 +35,6 @@ pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:pydicom")  # of odd
 REMOVED = replace(STEP, role="residual")
 FRAME_ANATOMY = {"FrameAnatomySequence": macro(FrameLaterality="U")}
 FOLDERS = ("mr_brain_t1gd_siemens", "ct_abdomen_siemens_j2k")
-
-
-# What dciodvfy forbids where Image Type is DERIVED, PS3.3 C.8.13.4 says of it "may be present
-# otherwise"; it treats bulk motion likewise. A private coding scheme is no defined term.
-TOO_STRICT = re.compile(
-    r"99MEDCLEAN|condition unsatisfied .*<(MRPulseSequence|BulkMotionSynchronization)>$"
-)
-
-
-def program(name):
-    beside = shutil.which(name, path=str(Path(sys.executable).parent))
-    found = shutil.which(name) or beside
-    if not found:
-        pytest.skip(f"{name} is not installed")
-    return found
-
-
-def complaints(path):
-    """What dciodvfy says, without what must differ: numbers of items, and where a UID stands."""
-    command = [program("dciodvfy"), "-new", path]
-    said = subprocess.run(command, capture_output=True, text=True, errors="replace")
-    lines = (said.stdout + said.stderr).splitlines()
-    return {
-        re.sub(r"</.*?> - (?=.*(Illegal root|VR \[UI\]))|\[\d+\]", "", line)
-        for line in lines
-        if line.strip() and not TOO_STRICT.search(line)
-    }
-
-
-def with_class(path, to):
-    """The file itself, or one that names its class, without which dciodvfy checks nothing."""
-    data = pydicom.dcmread(path)
-    if data.get("SOPClassUID"):
-        return path
-    data.SOPClassUID = data.file_meta.MediaStorageSOPClassUID
-    data.save_as(to)
-    return to
 
 
 @pytest.mark.parametrize("modality", CLASSIC)

@@ -1,0 +1,47 @@
+"""Every derived DICOM file that a test leaves behind is held against the rules for such files."""
+
+from collections import Counter
+from pathlib import Path
+from time import perf_counter
+
+import pytest
+
+from rules.standard import available
+from rules.trees import Sources, derived_in, files, report
+
+SAMPLES = Path(__file__).parent.parent / "sample_data"
+COUNTS: Counter[str] = Counter()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item):
+    """Let a test fail whose outputs break a rule."""
+    result = yield
+    folder = item.funcargs.get("tmp_path")
+    if folder and not item.get_closest_marker("breaks_rules"):
+        start = perf_counter()
+        broken = broken_below(folder) if derived_in(folder) else []
+        COUNTS["seconds"] += perf_counter() - start
+        assert not broken, "derived files break rules:\n" + "\n".join(broken)
+    return result
+
+
+def broken_below(folder):
+    """What the derived files below a folder break, a line each."""
+    found = report(folder, Sources([*files(folder), *files(SAMPLES)]))
+    COUNTS["unknown"] += sum(broken is None for broken in found.values())
+    COUNTS["checked"] += len(found)
+    return [
+        f"{path.relative_to(folder)}: {rule}: {what}"
+        for path, broken in found.items()
+        for rule, what in broken or ()
+    ]
+
+
+def pytest_terminal_summary(terminalreporter):
+    if COUNTS["checked"]:
+        tables = "" if available() else "; highdicom is not installed: not against the standard"
+        terminalreporter.write_line(
+            f"{COUNTS['checked']} derived DICOM files held against the rules in "
+            f"{COUNTS['seconds']:.0f} s, {COUNTS['unknown']} without their source{tables}"
+        )
