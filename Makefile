@@ -22,6 +22,7 @@ lint: $(VENV)/linters
 
 man: $(VENV)/ready
 	$(RUN)/python man/write.py
+	$(RUN)/python man/conformance.py
 
 $(VENV)/ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -1,6 +1,5 @@
 """Write the man pages from the command tree: ``python man/write.py`` (``make man``)."""
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,9 +9,11 @@ import typer
 
 from medclean.cli import NOTICE, app
 from medclean.errors import Exit
+from roff import text as _text
 
 HERE = Path(__file__).parent
 DATE = "2026-11-21"  # of the pages' last change in substance
+OTHERS = ("medclean-run(5)", "medclean-conformance(7)")
 
 STATUSES = {
     Exit.DONE: "All that was asked for is done, now or before; also for an empty shard.",
@@ -160,7 +161,13 @@ def _main_page(tree: Any, commands: dict[str, Any], context: Any) -> Iterator[st
         yield from (".TP", rf".BR medclean\-{name} (1)", _text(_short(command)))
     yield from _parameters(tree, context)
     yield from _common()
-    yield from _see_also([*(f"medclean-{name}(1)" for name in commands), "medclean-run(5)"])
+    yield from _see_also(
+        [
+            *(f"medclean-{name}(1)" for name in commands),
+            "medclean-run(5)",
+            "medclean-conformance(7)",
+        ]
+    )
 
 
 def _page(name: str, command: Any, parent: Any) -> Iterator[str]:
@@ -185,7 +192,7 @@ def _page(name: str, command: Any, parent: Any) -> Iterator[str]:
         yield ".SH EXAMPLES"
         for title, line in more.examples.items():
             yield from (".TP", _text(title), _text(line))
-    yield from _see_also(["medclean(1)", *(["medclean-run(5)"] if name == "denoise" else [])])
+    yield from _see_also(["medclean(1)", *(OTHERS if name == "denoise" else [])])
 
 
 def _head(name: str, summary: str) -> Iterator[str]:
@@ -244,13 +251,6 @@ def _see_also(names: Iterable[str]) -> Iterator[str]:
 
 def _short(command: Any) -> str:
     return command.short_help or command.help
-
-
-def _text(text: str) -> str:
-    """A line of roff that shows this text; `code` becomes bold."""
-    text = " ".join(text.replace("\\", r"\e").replace("-", r"\-").replace("'", r"\(aq").split())
-    text = re.sub(r"`([^`]+)`", r"\\fB\1\\fR", text)
-    return rf"\&{text}" if text.startswith((".", "'")) else text
 
 
 if __name__ == "__main__":

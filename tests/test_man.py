@@ -11,9 +11,12 @@ from pathlib import Path
 import pytest
 import typer
 
+import conformance
+from medclean.archive.dicom import derive, encode
 from medclean.archive.runs import manifest
 from medclean.cli import NOTICE, app
 from medclean.errors import Exit
+from rules import content, identity
 
 MAN = Path(__file__).parent.parent / "man"
 WRITER = runpy.run_path(str(MAN / "write.py"))
@@ -62,9 +65,27 @@ def test_the_manifest_is_described():
     assert not [name for name in members if not re.search(rf"\b{name}\b", said)]
 
 
+def test_the_conformance_statement_is_fresh():
+    assert conformance.PAGE.read_text(encoding="utf-8") == conformance.page(), "run `make man`"
+
+
+def test_the_conformance_statement_is_true():
+    """What it says of elements is what the writer does, and what the rules allow."""
+    assert conformance.differing() == set(conformance.ALWAYS)
+    explained = ", ".join([*conformance.ALWAYS, *conformance.SOMETIMES])
+    for keyword in content.WRITTEN | content.FILLED | content.STAMPED:
+        assert keyword in explained or keyword in ("PixelData", *derive.REMOVED)
+    assert {*derive.REMOVED} >= content.REMOVED
+    assert set(identity.LOSSLESS) == {*encode.NATIVE, *encode.SYNTAXES.values()}
+
+
+def test_the_conformance_statement_says_what_medclean_is_not():
+    assert NOTICE in conformance.page().replace("\\", "")
+
+
 @pytest.mark.skipif(not shutil.which("mandoc"), reason="mandoc is not installed")
 def test_pages_are_well_formed():
-    pages = [str(page) for page in sorted(MAN.glob("*.[15]"))]
+    pages = [str(page) for page in sorted(MAN.glob("*.[157]"))]
     lint = ["mandoc", "-T", "lint", "-W", "warning", *pages]
     done = subprocess.run(lint, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "")

@@ -25,7 +25,7 @@ _SCANNER = (  # of General Equipment (C.7.5.1), what an item of Contributing Equ
     "DeviceSerialNumber",
     "SoftwareVersions",
 )
-_REMOVED = (
+REMOVED = (
     "LengthToEnd",  # retired, and would be wrong
     "InstanceCreationDate",
     "InstanceCreationTime",
@@ -48,7 +48,7 @@ _REMOVED = (
     "ExtendedOffsetTable",  # of the source's pixel data, as the next one
     "ExtendedOffsetTableLengths",
 )
-_COPIES = {  # private elements that hash or copy pixels, by group and creator
+COPIES = {  # private elements that hash or copy pixels, by group and creator
     (0x0009, "GEIIS"): (0x10,),
     (0x0019, "SIEMENS MED SMS USG S2000"): (0x3C,),
     (0x0029, "2.16.840.1.114059.1.1.6.1.50.1"): (0x27,),
@@ -103,11 +103,11 @@ def removed(source: Elements) -> Changes:
 
     Group lengths are retired (PS3.5 7.2), and no longer right.
     """
-    keys: list[Key] = [*_REMOVED, *(tag for tag in source.spans if not tag & 0xFFFF)]
+    keys: list[Key] = [*REMOVED, *(tag for tag in source.spans if not tag & 0xFFFF)]
     for tag in source.spans:
         group, block = tag >> 16, tag & 0xFFFF
         if group % 2 and 0x10 <= block <= 0xFF:  # a private creator
-            copies = _COPIES.get((group, source.text(tag)), ())
+            copies = COPIES.get((group, source.text(tag)), ())
             keys += [group << 16 | block << 8 | number for number in copies]
     return dict.fromkeys(keys)
 

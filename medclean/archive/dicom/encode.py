@@ -20,7 +20,7 @@ from pydicom.uid import (
 from medclean.archive.dicom.elements import UNDEFINED, Changes, Encoded, header, tag_of
 from medclean.errors import DataError
 
-_WANTED = {
+SYNTAXES = {
     "explicit": ExplicitVRLittleEndian,
     "rle": RLELossless,
     "jpeg2000": JPEG2000Lossless,
@@ -75,7 +75,7 @@ def encode(
         DataError: Neither way is open.
     """
     words = np.ascontiguousarray(stored, f"<{stored.dtype.kind}{allocated // 8}")
-    syntax = UID(source) if wanted == "keep" else _WANTED[wanted]
+    syntax = UID(source) if wanted == "keep" else SYNTAXES[wanted]
     note = ""
     if syntax not in NATIVE:
         if found := _compressed(words, syntax, bits, photometric):

@@ -7,7 +7,7 @@ from medclean.archive.dicom.elements import Changes, Elements, Item
 from medclean.archive.dicom.plan import Located, Source
 from medclean.archive.series import Series
 
-_PURPOSE = Code("121322", "DCM", "Source image for image processing operation")
+PURPOSE = Code("121322", "DCM", "Source image for image processing operation")
 Tree = dict[str, dict[str, dict[str, str]]]  # SOP Class UID by study, series and instance
 
 
@@ -68,7 +68,7 @@ def source_item(image: Source) -> Item:
         "ReferencedSOPInstanceUID": image.uid,
         **frames,
         "SpatialLocationsPreserved": "YES",
-        "PurposeOfReferenceCodeSequence": [code_item(_PURPOSE)],
+        "PurposeOfReferenceCodeSequence": [code_item(PURPOSE)],
     }
 
 
