@@ -123,11 +123,11 @@ class Planting:
 
 
 def left_behind(*roots: Path) -> Iterator[bytes | str]:
-    """Names of all files, and what is in those that are no images."""
+    """Names of all files, and what is in those that are no images and no copies of notes."""
     for root in roots:
         for path in sorted(root.rglob("*")):
             yield str(path.relative_to(root))
-            if path.is_file() and path.suffix not in (".dcm", ".gz", ".nii"):
+            if path.is_file() and path.suffix not in (".dcm", ".gz", ".nii", ".txt"):
                 yield path.read_bytes()
 
 

@@ -184,8 +184,15 @@ def test_no_outcome_names_anybody(study, tmp_path, planting, said):
     good = dict.fromkeys(("ct", "mr", "pt", *(damage.__name__ for damage in ODD)), "done")
     skipped = dict.fromkeys(("map", "sc", "notes.txt"), "skipped")
     assert (status, outcomes(tmp_path / "out")) == (Exit.PARTIAL, good | bad | skipped)
-    for more in (["--allow-gaps", "--include", "all"], ["--fail-fast"]):
-        _, texts = said(*words, "--overwrite", *more)
+    one = dcmread(study / "ct" / "1.dcm")
+    chosen = f"StudyInstanceUID={one.StudyInstanceUID},PatientID={one.PatientID}"
+    for more in (
+        ["--overwrite", "--allow-gaps", "--include", "all"],
+        ["--overwrite", "--fail-fast"],
+        ["--overwrite", "--residual", "--copy-others", "--exclude", chosen],
+        ["--dry-run", "--select", chosen],
+    ):
+        _, texts = said(*words, *more)
         assert planting.found_in(texts) == []
 
 

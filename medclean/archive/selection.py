@@ -22,7 +22,10 @@ Facts: TypeAlias = Mapping[Key, Sequence[str]]
 PATH: Literal["path"] = "path"
 MODALITY = 0x00080060
 _NUMERIC = {"DS", "IS", "US", "SS", "UL", "SL", "UV", "SV", "FL", "FD", "US or SS"}
-_SHOWN = {"SeriesDescription", "ProtocolName", "SequenceName", "Manufacturer", "path"}
+_SHOWN = {
+    *("SeriesDescription", "ProtocolName", "SequenceName", "Manufacturer", "path"),
+    "SOPClassUID",  # any other UID is somebody's
+}
 _VALUE = r"(?:\\.|\[(?:\\.|[^\]\\])*\]|\{[^}]*\}|[^,\\])*"  # holds commas in [] and {}, and as \,
 _CONDITION = re.compile(
     r"\s*(?P<name>\(?(?P<tag>[0-9A-Fa-f]{4},[0-9A-Fa-f]{4})\)?|\w+)\s*(?P<operator>[=~])"
@@ -65,7 +68,7 @@ class Condition:
 
     def __str__(self) -> str:
         """As it may be told: without the value of an element that could identify somebody."""
-        coded = self.vr in {*_NUMERIC, "CS", "UI"} and self.key != PATH and self.key >> 16 != 0x10
+        coded = self.vr in {*_NUMERIC, "CS"} and self.key != PATH and self.key >> 16 != 0x10
         value = self.value if coded or self.name in _SHOWN else "..."
         return f"{self.name}{self.operator}{value}"
 
