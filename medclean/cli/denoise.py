@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from medclean.cli._command import emit
+from medclean.cli._safety import table
 from medclean.errors import Exit
 from medclean.jobs.denoise import DenoiseJob
 from medclean.log import Log, printable
@@ -22,9 +23,14 @@ def denoise(
         return _dry_run(job, json=json)
     from medclean.pipelines.denoise import denoise as run
 
-    tally = run(job, Log())
-    emit(json_.dumps(asdict(tally)) if json else printable(tally.line))
-    return tally.exit
+    summary = run(job, Log())
+    if json:
+        emit(json_.dumps(asdict(summary)))
+    else:
+        if summary.safety:
+            emit(table(summary.safety))
+        emit(printable(summary.line))
+    return summary.exit
 
 
 def _dry_run(job: DenoiseJob, *, json: bool) -> Exit:

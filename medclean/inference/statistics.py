@@ -1,6 +1,8 @@
 """What is measured once a series, before any slice is denoised: its scale and its noise."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -9,6 +11,7 @@ from numpy.typing import NDArray
 
 from medclean.archive import formats
 from medclean.archive.series import Series
+from medclean.archive.workers import Workers
 from medclean.physics.signal.noise_level import noise_level, series_noise_level
 from medclean.volume import CT_SCALE, Image, Mask
 
@@ -36,6 +39,39 @@ class Statistics:
 
     scale: float
     sigma: float | None = None
+
+
+def of_series(
+    root: Path,
+    series: Series,
+    workers: Workers,
+    *,
+    noise: bool,
+    rule: Literal["robust", "max"],
+    check: Callable[[], None],
+) -> Statistics:
+    """Read a series once, and measure it.
+
+    Args:
+        root: What its paths are relative to.
+        series: As a scan found it.
+        workers: Processes that read.
+        noise: Whether to measure the noise, too.
+        rule: See ``statistics``.
+        check: Called now and then; raises where the run shall stop.
+
+    Raises:
+        DataError: A file cannot be read.
+    """
+    voxels = sum(len(g.frames) * g.shape[0] * g.shape[1] for g in series.groups)
+    voxels = 0 if series.modality == "CT" else voxels  # whose scale is no percentile
+    look = partial(measure, root, total=voxels, noise=noise)
+    whole = Summary(0, np.empty(0, np.float32), ())
+    places = range(len(series.instances))
+    for _, task in workers.map(look, (series.alone(place) for place in places)):
+        check()
+        whole = together(whole, task.result(), total=voxels)
+    return statistics(whole, series.modality, rule=rule)
 
 
 def measure(root: Path, series: Series, *, total: int, noise: bool) -> Summary:

@@ -107,6 +107,18 @@ class DenoiseJob:
         tuple[str, ...],
         Setting("Leave out files that an expression holds for.", metavar="EXPRESSION"),
     ] = ()
+    fail_on: Annotated[
+        str | None,
+        Setting(
+            "Write no series whose safety figures cross a limit, as in bias=5HU,bias=2%,edges=0.9: "
+            "edges fall below theirs, bias, structure, noise and spot rise above.",
+            "form",
+            metavar="FIGURE=LIMIT,...",
+        ),
+    ] = None
+    keep_failed: Annotated[
+        bool, Setting("Write the series that cross a limit of --fail-on too.", "form")
+    ] = False
     include: Annotated[
         tuple[Include, ...],
         Setting("Denoise these kinds of image too (comma-separated).", metavar="KIND,..."),
@@ -136,6 +148,8 @@ class DenoiseJob:
     def __post_init__(self) -> None:
         if not (self.studies or self.from_file):
             raise ValueError("no STUDY is given; expected a folder or a file, or --from-file LIST")
+        if self.keep_failed and not self.fail_on:
+            raise ValueError("keep-failed needs --fail-on, which says what has failed")
         if not 0 <= self.strength <= 1:
             raise ValueError(f"strength is {self.strength:g}, expected 0 to 1")
         for name, least in (("batch", 1), ("tile", 32), ("workers", 1)):

@@ -14,6 +14,7 @@ from medclean.archive.numbers import Pixels, Stored, Storing, residual
 from medclean.archive.runs.run import Run
 from medclean.archive.series import Frame, Series
 from medclean.archive.workers import Workers
+from medclean.pipelines._safety import write_measured
 from medclean.volume import Image
 
 WAITING = 1  # files a worker that are computed and not yet written
@@ -80,11 +81,9 @@ class Output:
         self._missing[frame.instance] -= 1
         if not self._missing[frame.instance]:
             stored = self._results.pop(frame.instance).stored
-            plainly = self._is_plain(pixels)
-            self._write(frame.instance, "image", stored, plainly=plainly)
+            self._write(frame.instance, "image", pixels, stored)
             if "residual" in self.plans:
-                removed = residual(stored, pixels)
-                self._write(frame.instance, "residual", removed, plainly=plainly)
+                self._write(frame.instance, "residual", pixels, residual(stored, pixels))
 
     def copy_beside(self) -> None:
         """Stage what is copied with the series."""
@@ -149,7 +148,7 @@ class Output:
         wanted = "explicit" if plan is None else plan.syntax
         return wanted == "explicit" or (wanted == "keep" and pixels.syntax in NATIVE)
 
-    def _write(self, instance: int, role: Role, stored: Stored, *, plainly: bool) -> None:
+    def _write(self, instance: int, role: Role, pixels: Pixels, stored: Stored) -> None:
         """Have a file written; by this process, if it would only wait for workers that lag."""
         path = self.layout.path(self.series.instances[instance].path, role)
         plan = self.plans[role]
@@ -157,6 +156,7 @@ class Output:
             self.root,
             self.series.alone(instance),
             0,
+            pixels if role == "image" and stored.changed else None,
             stored,
             plan and plan.alone(instance),
             self.run.staging(self.series.key, path),
@@ -164,12 +164,12 @@ class Output:
         while self._writing and self._writing[0][1].done():
             self._note(*self._writing.popleft())
         lags = len(self._writing) >= WAITING * self.workers.count
-        if lags and plainly:
-            self._take(path, formats.write(*task))
+        if lags and self._is_plain(pixels):
+            self._take(path, write_measured(*task))
             return
         if lags:
             self._note(*self._writing.popleft())
-        self._writing.append((path, self.workers.submit(formats.write, *task)))
+        self._writing.append((path, self.workers.submit(write_measured, *task)))
 
     def _note(self, path: str, task: "Future[Written]") -> None:
         self._take(path, task.result())

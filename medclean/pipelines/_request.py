@@ -23,6 +23,7 @@ from medclean.jobs._setting import changed, values
 from medclean.jobs.denoise import DenoiseJob
 from medclean.log import Log
 from medclean.pipelines._inputs import Inputs, find
+from medclean.quality.gates import Gate, parse
 
 BATCH = {"cpu": 4, "cuda": 16, "mps": 4}  # slices computed together where nobody says
 SECONDS = 120.0  # that a file may take to be read or written; damaged ones can hang a decoder
@@ -43,6 +44,7 @@ class Request:
         rung: How slices go through the model as long as memory lasts.
         workers: Processes that read and write.
         precision: Arithmetic of the network for each modality.
+        gates: Limits that no series may cross.
     """
 
     job: DenoiseJob
@@ -54,6 +56,7 @@ class Request:
     rung: Rung
     workers: int
     precision: Mapping[str, Precision]
+    gates: tuple[Gate, ...]
 
     @classmethod
     def of(cls, job: DenoiseJob, log: Log) -> "Request":
@@ -62,6 +65,7 @@ class Request:
         Raises:
             MedcleanError: It cannot be carried out: usage, missing weights or device.
         """
+        gates = parse(job.fail_on)
         selection = Selection.of(job.select, job.exclude)
         inputs = Inputs.of(job.studies, job.from_file)
         denoiser = Denoiser.of(job.model, force=job.force)
@@ -86,6 +90,7 @@ class Request:
             rung=Rung(str(where), job.batch or BATCH[where.type], job.tile),
             workers=share.workers,
             precision={m: _precision(job, where, denoiser, m) for m in denoiser.modalities},
+            gates=gates,
         )
 
     def find(self, workers: Workers, log: Log) -> Scan:

@@ -20,17 +20,19 @@ from medclean.archive.runs.run import Run
 from medclean.archive.series import Frame, Instance, Series, key_of
 from medclean.archive.workers import Workers
 from medclean.device import Precision, machine_class
-from medclean.errors import DataError, Exit, MissingError, Stopped
+from medclean.errors import DataError, Exit, GateCrossed, MissingError, Stopped
 from medclean.inference.batches import Cut, cut, read_ahead
 from medclean.inference.denoiser import Denoiser
 from medclean.inference.engine import Engine
 from medclean.inference.ladder import OutOfMemory, Rung, below
-from medclean.inference.statistics import Statistics, measure, statistics, together
+from medclean.inference.statistics import Statistics, of_series
 from medclean.jobs._setting import values
 from medclean.jobs.denoise import DenoiseJob
 from medclean.log import Bar, Log
 from medclean.models._base import Model
 from medclean.pipelines._output import Output
+from medclean.pipelines._safety import judge
+from medclean.quality.gates import Gate
 from medclean.signals import Stop
 from medclean.volume import CT_SCALE, Given, Image
 
@@ -55,6 +57,7 @@ class Work:
         layout: What is made of each file, and where it lies.
         log: Says what the user should know of a series that is done.
         located: Where the localizers are that images refer to, as in ``Scan``.
+        gates: Limits that no series may cross.
         uids: SOP Instance UIDs that were written; the same one twice would be a bug.
     """
 
@@ -70,6 +73,7 @@ class Work:
     layout: Layout
     log: Log
     located: Mapping[str, tuple[str, str]]
+    gates: Sequence[Gate] = ()
     uids: set[str] = field(default_factory=set)
 
     def do(self, series: Series) -> None:
@@ -77,6 +81,7 @@ class Work:
 
         Raises:
             DataError: It cannot be read, or its outputs' names are taken.
+            GateCrossed: Its safety figures cross a limit; what was staged is dropped.
             MissingError: It does not fit into memory, whatever is tried.
             Stopped: A signal came; what was computed is staged.
         """
@@ -155,17 +160,18 @@ class Work:
         """One pass over the series, where the model needs to know more than single slices."""
         if not (model.wants_sigma or (model.wants_scale and series.modality != "CT")):
             return Statistics(CT_SCALE if series.modality == "CT" else 1.0)
-        voxels = sum(len(g.frames) * g.shape[0] * g.shape[1] for g in series.groups)
-        voxels = 0 if series.modality == "CT" else voxels  # whose scale is no percentile
-        look = partial(measure, self.root, total=voxels, noise=model.wants_sigma)
-        places = range(len(series.instances))
-        summary = None
-        for _, task in self.workers.map(look, (series.alone(place) for place in places)):
-            self.stop.check()
-            new = task.result()
-            summary = together(summary, new, total=voxels) if summary else new
-        found = statistics(summary or new, series.modality, rule=self.job.scale)
+        found = self._statistics(series, noise=model.wants_sigma)
         return found if model.wants_sigma else replace(found, sigma=None)
+
+    def _statistics(self, series: Series, *, noise: bool) -> Statistics:
+        rule, check = self.job.scale, self.stop.check
+        return of_series(self.root, series, self.workers, noise=noise, rule=rule, check=check)
+
+    def _scale(self, series: Series, figures: Statistics) -> float:
+        """What 1 means in a series, also where the model did not ask."""
+        model = self.denoiser.model(series.modality)
+        known = series.modality == "CT" or model.wants_sigma or model.wants_scale
+        return figures.scale if known else self._statistics(series, noise=False).scale
 
     def _output(self, series: Series, engine: Engine, left_out: Sequence[Instance]) -> Output:
         machine = machine_class(
@@ -254,23 +260,31 @@ class Work:
         uids = [written.uid for written in kept.values() if written.uid]
         if len({*uids} - self.uids) < len(uids):
             raise RuntimeError("two derived instances of one run have the same UID")
-        self.uids.update(uids)
         told = {note for written in kept.values() for note in written.notes}
         notes = sorted({*series.notes, *told})
         if output.no_residual:
             notes.append(f"no residual: {output.no_residual}")
             self.log.warn(f"{self.name(series)}: {notes[-1]}")
+        changed = any(written.safety for written in kept.values())
+        scale = self._scale(series, figures) if changed else figures.scale
+        safety = judge(kept, series.modality, scale=scale, gates=self.gates)
         record = {
-            "scale": figures.scale,
+            "scale": scale,
             "sigma": figures.sigma,
             "clamped": sum(written.clamped for written in kept.values()),
             "padding_moved": sum(written.padding_moved for written in kept.values()),
             "repaired": any(instance.repaired for instance in series.instances),
             "notes": notes,
+            "safety": safety,
             **output.facts,
         }
+        crossed = "; ".join(safety["crossed"])
+        if crossed and not self.job.keep_failed:
+            self.run.forget(series.key, record)
+            raise GateCrossed(f"{crossed}: nothing of it is written")
+        self.uids.update(uids)
         failed = {path: {"status": "failed", "reason": flaw} for path, flaw in flaws.items()}
-        status = Exit.PARTIAL if flaws else Exit.DONE
+        status = Exit.of([Exit.PARTIAL] * bool(flaws) + [Exit.GATE_CROSSED] * bool(crossed))
         files = {path: written.sha256 for path, written in kept.items()}
         self.run.commit(series.key, files, record, inputs=output.inputs | failed, status=status)
 

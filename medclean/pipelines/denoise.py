@@ -1,5 +1,9 @@
 """The story of ``medclean denoise``."""
 
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
 from medclean.archive.runs import Run, Tally, open_run
 from medclean.archive.series import Series
 from medclean.archive.workers import Workers
@@ -13,7 +17,19 @@ from medclean.pipelines._work import Work
 from medclean.signals import stop_on_signals
 
 
-def denoise(job: DenoiseJob, log: Log) -> Tally:
+@dataclass(frozen=True)
+class Summary(Tally):
+    """How the run ended, and what it did to the images.
+
+    Attributes:
+        safety: Of each series that was computed, now or before: ``label``, ``modality``,
+            ``status``, and its safety figures with their verdicts, as in the manifest.
+    """
+
+    safety: tuple[Mapping[str, Any], ...] = ()
+
+
+def denoise(job: DenoiseJob, log: Log) -> Summary:
     """Denoise every eligible series of the studies, one after the other.
 
     Raises:
@@ -64,6 +80,7 @@ def denoise(job: DenoiseJob, log: Log) -> Tally:
                 layout=asked.layout,
                 log=log,
                 located=stock.found.located,
+                gates=asked.gates,
             )
             bugs: list[Exception] = []
             for series in todo:
@@ -77,7 +94,15 @@ def denoise(job: DenoiseJob, log: Log) -> Tally:
                     _copies.copy(copies, root, run, workers, stop, log)
         if bugs:
             raise bugs[0]
-        return run.finish()
+        ended = run.finish()
+        return Summary(**vars(ended), safety=tuple(_safety(run)))
+
+
+def _safety(run: Run) -> Iterator[Mapping[str, Any]]:
+    """The safety figures of the series that have some."""
+    for series in run.series:
+        if figures := series.get("safety"):
+            yield {name: series[name] for name in ("label", "modality", "status")} | figures
 
 
 def _put_on_record(stock: Stock, run: Run) -> list[Series]:

@@ -28,8 +28,8 @@ def write_manifest(
     labels: Mapping[str, str | None],
     loose: Iterable[str],
     tally: Tally,
-) -> None:
-    """Write a manifest of format 1.
+) -> list[Line]:
+    """Write a manifest of format 1; returns what it says of the series.
 
     Args:
         path: Its place; see ``manifest_path``.
@@ -46,6 +46,7 @@ def write_manifest(
     told |= {line["path"]: line for key in labels for line in record.inputs(key)}
     inputs = [told[path] for path in sorted(told)]
     few = len(inputs) <= MOST_INPUTS
+    series = [_series(record, key, label) for key, label in labels.items()]
     journals = record.journal.path.name if run["shard"] else "journal*.jsonl"
     manifest = {
         "format": FORMAT,
@@ -58,12 +59,13 @@ def write_manifest(
         "settings": run["settings"],
         "pinned": state.pinned,
         "tally": asdict(tally),
-        "series": [_series(record, key, label) for key, label in labels.items()],
+        "series": series,
         "inputs": inputs if few else None,
         **({} if few else {"inputs_in": journals}),
     }
     with writing(path) as file:
         file.write(json.dumps(manifest, indent=1).encode("ascii") + b"\n")
+    return series
 
 
 def _series(record: Record, key: str, label: str | None) -> Line:
@@ -79,5 +81,5 @@ def _series(record: Record, key: str, label: str | None) -> Line:
         "inputs": len(series.inputs),
         "outputs": len(series.files) if done else 0,
         **series.facts,
-        **(series.record if done else {}),
+        **(series.record if status in ("done", "failed") else {}),
     }

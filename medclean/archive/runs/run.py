@@ -10,7 +10,7 @@ from typing import Any
 from medclean.archive.runs.commit import STAGING, commit, remove_staged
 from medclean.archive.runs.expected import Expected
 from medclean.archive.runs.folder import RUN_FOLDER, refuse_repinned, relative
-from medclean.archive.runs.journal import encode, now, plain
+from medclean.archive.runs.journal import Line, encode, now, plain
 from medclean.archive.runs.lock import Lock
 from medclean.archive.runs.manifest import manifest_path, write_manifest
 from medclean.archive.runs.moves import is_file, refuse_foreign
@@ -36,6 +36,7 @@ class Run:
         expected: What it is about; what is copied as it is is told there.
         warnings: Damage that was found in the journals.
         tally: What became of the run, once it is finished.
+        series: What the manifest says of each series, likewise.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Run:
     ) -> None:
         self.out, self.warnings = out, record.state.warnings
         self.tally: Tally | None = None
+        self.series: list[Line] = []
         self._record, self._lock, self._overwrite, self._key = record, lock, overwrite, key
         self._shard, self._division, self._total = shard, Division(shard), 0
         self.expected = Expected(record)
@@ -217,9 +219,9 @@ class Run:
         self._record.note({"kind": "rung", "series": key, "rung": rung})
         remove_staged(self.out, key)
 
-    def forget(self, key: str) -> None:
-        """Drop what is staged of a series."""
-        self._record.note({"kind": "forgotten", "series": key})
+    def forget(self, key: str, record: Mapping[str, Any] | None = None) -> None:
+        """Drop what is staged of a series; the manifest keeps ``record`` if it fails."""
+        self._record.note({"kind": "forgotten", "series": key, "record": record or {}})
         remove_staged(self.out, key)
 
     # The run
@@ -281,8 +283,8 @@ class Run:
         record.note({"kind": "end", "at": now(), **asdict(ended)}, sync=True)
         if ended.exit == Exit.DONE and not shard:
             remove_staged(self.out)  # of series that are no longer there
-        path = manifest_path(self.out, shard)
-        write_manifest(path, record, labels=self._labels(), loose=self.expected.loose, tally=ended)
+        path, labels, loose = manifest_path(self.out, shard), self._labels(), self.expected.loose
+        self.series = write_manifest(path, record, labels=labels, loose=loose, tally=ended)
         self.tally = ended
         return ended
 

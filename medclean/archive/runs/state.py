@@ -28,7 +28,7 @@ class SeriesState:
         told: What was said of each of them, by path.
         commit: The last commit line, until all its files have their names.
         files: SHA-256 by path of the outputs that have their names.
-        record: What was said of the result.
+        record: What was said of the result, also of one that failed.
     """
 
     inputs: list[str] = field(default_factory=list)
@@ -110,16 +110,17 @@ class State:
             case "begun":
                 if (work, line["machine"]) != (series.work, series.machine):
                     series.staged = {}
-                series.work, series.machine, series.status = work, line["machine"], "pending"
+                series.work, series.machine = work, line["machine"]
+                series.status, series.record = "pending", {}
             case "staged":
                 series.staged[line["path"]] = line["sha256"]
                 series.told[line["path"]] = line["facts"]
             case "rung":
                 series.rung, series.staged = line["rung"], {}
             case "forgotten":
-                series.staged = {}
+                series.staged, series.record = {}, line.get("record", {})
             case "altered":
-                series.status = "pending"
+                series.status, series.record = "pending", {}
             case "commit":
                 series.commit = {**line, "journal": journal}
                 self.ours |= {final: line["series"] for _, final, _ in line["files"]}

@@ -1,6 +1,7 @@
 """Where the body is in a slice."""
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.filters import threshold_otsu
 
@@ -23,14 +24,18 @@ def body_mask(image: Image, modality: str) -> Mask:
     Returns:
         ``(rows, columns)``; empty where the slice is constant.
     """
-    smooth = ndimage.gaussian_filter(np.asarray(image, np.float64), 2)
+    return body_within(ndimage.gaussian_filter(np.asarray(image, np.float64), 2), modality)
+
+
+def body_within(smooth: NDArray[np.floating], modality: str) -> Mask:
+    """The same for a slice that is smooth already; see ``body_mask``."""
     if modality == "CT":
         bright = smooth > CT_BODY
-    elif np.ptp(image) > 0:
+    elif np.ptp(smooth) > 0:
         root = np.sqrt(smooth - smooth.min())
         bright = root > threshold_otsu(root)
     else:
-        bright = np.zeros(image.shape, bool)
+        bright = np.zeros(smooth.shape, bool)
     pieces, count = ndimage.label(bright)
     if not count:
         return bright

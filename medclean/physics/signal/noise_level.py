@@ -1,6 +1,6 @@
 """How strong the noise of a slice is, measured from the slice alone."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ LAGS = (1, 2, 3, 4)  # pixels
 LEVEL = 1.35  # growth from one lag to the next at which the estimate has levelled off
 FLAT = 0.5  # share of the body that is looked at: where the smoothed slice is flattest
 NORMAL_MAD = 0.6744897501960817  # median |x| of a standard normal variable
+_DIFFERENCE = (1.0, -2.0, 1.0)
 
 
 def noise_level(image: Image, mask: Mask | None = None) -> float:
@@ -45,13 +46,28 @@ def noise_level(image: Image, mask: Mask | None = None) -> float:
         slope = ndimage.gaussian_gradient_magnitude(image, 2, output=np.float64)
         inside = inside & (slope <= np.quantile(slope[inside], FLAT))
     values = image.astype(np.float64)
-    finest = level = _at_lag(values, inside, LAGS[0])
-    for lag in LAGS[1:]:
-        wider = _at_lag(values, inside, lag)
-        if wider <= LEVEL * level:
-            return level
-        level = wider
-    return finest  # it only grows: this is structure, not blurred noise
+    return _levelled(lambda lag: _at_lag(values, inside, lag))
+
+
+def noise_at(image: Image, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> float:
+    """The same from some pixels alone, which is quick; what is around them counts as it is.
+
+    Args:
+        image: ``(rows, columns)``.
+        rows: Of pixels in flat parts of the body, at least ``LAGS[-1]`` from the border.
+        columns: Of the same.
+
+    Returns:
+        0 for no pixels; within 2 % of the level for 4,000 of them.
+    """
+
+    def at_lag(lag: int) -> float:
+        around = [lag * (place - 1) for place in range(3)]
+        patches = image[rows[:, None, None] + np.c_[around], columns[:, None, None] + around]
+        response = np.einsum("kij,i,j", patches, _DIFFERENCE, _DIFFERENCE, dtype=np.float64)
+        return float(np.median(np.abs(response)) / 6 / NORMAL_MAD)
+
+    return _levelled(at_lag) if len(rows) else 0.0
 
 
 def series_noise_level(slices: Iterable[float]) -> float:
@@ -60,12 +76,23 @@ def series_noise_level(slices: Iterable[float]) -> float:
     return float(np.median(found)) if found else 0.0
 
 
+def _levelled(at_lag: Callable[[int], float]) -> float:
+    """The level at the first lag from which it no longer grows."""
+    finest = level = at_lag(LAGS[0])
+    for lag in LAGS[1:]:
+        wider = at_lag(lag)
+        if wider <= LEVEL * level:
+            return level
+        level = wider
+    return finest  # it only grows: this is structure, not blurred noise
+
+
 def _at_lag(image: NDArray[np.float64], inside: Mask, lag: int) -> float:
     """Noise by differences over ``lag`` pixels, without pixels around which nothing varies."""
     if min(image.shape) <= 2 * lag:
         return 0.0
     kernel = np.zeros(2 * lag + 1)
-    kernel[[0, lag, -1]] = 1, -2, 1
+    kernel[[0, lag, -1]] = _DIFFERENCE
     response = ndimage.correlate1d(ndimage.correlate1d(image, kernel, axis=0), kernel, axis=1)
     reach = 2 * lag + 1
     varies = ndimage.maximum_filter(image, reach) > ndimage.minimum_filter(image, reach)
