@@ -24,7 +24,7 @@ STATUSES = {
     Exit.BAD_DATA: "Bad data: every eligible series failed, or there is nothing to train with.",
     Exit.MISSING: "Something is missing: a checkpoint or its hash, a codec, a program, a device.",
     Exit.CANNOT_WRITE: "Cannot write: permission, a full disk, an output that a running job holds.",
-    Exit.GATE_CROSSED: "A limit was crossed, or a training diverged.",
+    Exit.GATE_CROSSED: "A limit of --fail-on was crossed, or a training diverged.",
     Exit.PARTIAL: "Partial: some series are done, some failed; the manifest says which.",
     Exit.STOPPED: "Stopped by SIGTERM and its like; run the same command again to go on.",
     Exit.INTERRUPTED: "Stopped by Ctrl-C; run the same command again to go on.",
@@ -74,8 +74,14 @@ MORE = {
             "`series`, `inputs` (every file), `estimate` and `exit`, the status that the run would "
             "have. One batch is tried to foresee time and memory; a run may take half or twice as "
             "long. What lies in the output folder already is believed by name, not by hash.",
-            "Progress goes to standard error. Standard output carries one line at the end, or "
-            "with --json the tally.",
+            "What was done to each series beside removing noise is measured: bias of the mean, "
+            "structure in what was removed, edges, noise that is left, and the greatest spot of a "
+            "lesion's size; see medclean-run(5). A series that crosses a limit of --fail-on has "
+            "failed, is not written, and stops no other; the limit for edges is crossed from "
+            "above, the others from below. What cannot be measured crosses nothing.",
+            "Progress goes to standard error. Standard output carries the safety figures, those "
+            "of the worst series first, and one line at the end, or with --json the tally and "
+            "all figures.",
         ),
         files={
             "OUT/medclean-run/manifest*.json": "Job, versions, device, model, tally, and every "
@@ -96,6 +102,8 @@ MORE = {
             "-o clean --model dgan",
             "What it would take, before it is begun:": "medclean denoise archive -o clean --model "
             "dgan --dry-run",
+            "No series whose mean moves or whose edges blur:": "medclean denoise study "
+            "--model dgan --fail-on bias=5HU,bias=2%,edges=0.9",
             "One task of a SLURM job array:": "medclean denoise archive -o clean --model dgan "
             "--shard auto",
             "With a network of one's own:": "medclean denoise study --model runs/dgan -o clean",

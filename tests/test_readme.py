@@ -32,7 +32,7 @@ def test_a_command_is_understood(line: str, monkeypatch: pytest.MonkeyPatch) -> 
 
     def run(*arguments: Any) -> Any:
         asked.extend(arguments[:1])
-        return SimpleNamespace(exit=Exit.DONE, line="")
+        return SimpleNamespace(exit=Exit.DONE, line="", safety=())
 
     for name in ("denoise", "train"):  # what would do the work
         module = ModuleType(f"medclean.pipelines.{name}")

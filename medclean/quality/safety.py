@@ -35,6 +35,7 @@ AIR = -1000.0  # HU: CT has no signal there
 SPOT = 4.0  # pixels: standard deviation of the Gaussian that spots are looked for with
 MAJORITY = 0.5  # of the neighbourhood of a spot must be body, and sure
 MOST = 1000.0  # that a spot can reach
+NOWHERE = -1.0  # is its height where there is nowhere to look for one
 
 _BLUR = sqrt(SPOT**2 - gradients.WIDTH**2) / STEP  # points: makes one Gaussian of the other
 _SPOT_NOISE = gradients.NOISE * gradients.WIDTH / SPOT
@@ -50,7 +51,7 @@ class Part:
         steep: Those of the size of the change and the gradient of the result.
         edges: Bin and count of the ratios of gradients, after to before.
         noise: Its standard deviation before and after, a pair a frame.
-        spot: Height of the greatest spot, and its frame, row and column.
+        spot: Height of the greatest spot (or ``NOWHERE``), and its frame, row and column.
     """
 
     sure: Sequence[float]
@@ -134,8 +135,8 @@ def figures(parts: Mapping[str, Part], *, modality: str, scale: float) -> Figure
         structure=None if alike is None or steep is None else max(abs(alike), steep),
         edges=_median_ratio(whole.edges),
         noise=median(afters) / noise if noise else None,
-        spot=height if voxels else None,
-        at=Spot(path, *map(int, place)) if height else None,
+        spot=height if height != NOWHERE else None,
+        at=Spot(path, *map(int, place)) if height > 0 else None,
     )
 
 
@@ -204,9 +205,9 @@ def _spot(change: Image, where: Mask, pixels: Mask, sigma: float, number: int) -
     )
     where = where & (share > MAJORITY)
     if not where.any():
-        return [0.0, number, 0, 0]
+        return [NOWHERE, number, 0, 0]
     local = sums[where] / share[where]
-    height = np.abs(local - np.median(local))
+    height = np.abs(local - np.median(local)) * np.sqrt(share[where])  # means of fewer vary more
     peak, spread = float(height.max()), float(np.median(height)) / NORMAL_MAD
     row, column = (int(place[height.argmax()]) for place in np.nonzero(where))
     score = peak / max(spread, _SPOT_NOISE * sigma, peak / MOST) if peak else 0.0

@@ -8,6 +8,7 @@ from skimage.filters import threshold_otsu
 from medclean.volume import Image, Mask
 
 CT_BODY = -500.0  # HU, half way between air and water
+ROUNDING = 1e-5  # of the largest value: what differs by less is constant
 SMALL = 0.1  # of the largest piece: smaller pieces are specks or the table
 
 
@@ -31,7 +32,7 @@ def body_within(smooth: NDArray[np.floating], modality: str) -> Mask:
     """The same for a slice that is smooth already; see ``body_mask``."""
     if modality == "CT":
         bright = smooth > CT_BODY
-    elif np.ptp(smooth) > 0:
+    elif np.ptp(smooth) > ROUNDING * np.abs(smooth).max():
         root = np.sqrt(smooth - smooth.min())
         bright = root > threshold_otsu(root)
     else:

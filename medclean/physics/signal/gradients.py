@@ -16,7 +16,7 @@ from medclean.volume import Image, Mask
 WIDTH = 2.0  # pixels: standard deviation of the Gaussian
 STEP = 2  # pixels from one point to the next
 REACH = int(4 * WIDTH)  # pixels at which the kernel is cut off
-NOISE = 1 / (4 * np.sqrt(np.pi) * WIDTH)  # local mean of white noise of standard deviation 1
+NOISE = 1 / (2 * np.sqrt(np.pi) * WIDTH)  # local mean of white noise of standard deviation 1
 SLOPE_NOISE = 1 / (2 * np.sqrt(2 * np.pi) * WIDTH**2)  # one component of its gradient
 
 

@@ -1,0 +1,245 @@
+"""What harms an image is caught, by the figure that is there for it; what helps it is not."""
+
+import json
+from dataclasses import asdict, replace
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+import phantoms
+from medclean.inference.denoiser import Denoiser
+from medclean.inference.engine import Engine
+from medclean.inference.ladder import Rung
+from medclean.physics.signal import gradients
+from medclean.physics.signal.body import body_mask
+from medclean.physics.signal.noise_level import noise_at, noise_level
+from medclean.quality import safety
+from medclean.quality.gates import parse
+from medclean.quality.limits import TABLE, judged, rows
+from medclean.volume import Given
+
+KINDS = ("CT", "MR")
+CLEAN = {kind: phantoms.clean(kind) for kind in KINDS}
+NOISY = {kind: phantoms.noisy(CLEAN[kind], kind) for kind in KINDS}
+
+
+def parts(before, after, kind, padding=None):
+    """Of a file a slice."""
+    padding = np.zeros(before.shape, bool) if padding is None else padding
+    images = zip(before, after, padding, strict=True)
+    made = {
+        f"{n}.dcm": safety.measure(b[None], a[None], p[None], kind)
+        for n, (b, a, p) in enumerate(images)
+    }
+    return {path: part for path, part in made.items() if part}
+
+
+def figures(before, after, kind, padding=None):
+    found = parts(before, after, kind, padding)
+    return safety.figures(found, modality=kind, scale=phantoms.SCALE[kind])
+
+
+def verdicts(found, kind):
+    told = judged(found, kind)
+    return {row.figure: told[row.figure]["verdict"] for row in rows(kind)}
+
+
+def denoised(images, kind, spec):
+    """By a model of the catalogue that is told the true level."""
+    denoiser = Denoiser.of(spec)
+    engine = Engine.on(Rung("cpu", 1), denoiser.model(kind), normaliser=denoiser.normaliser(kind))
+    unit = "HU" if kind == "CT" else "au"
+    given = Given(unit, phantoms.SCALE[kind], (1, 1, 1), kind, sigma=phantoms.SIGMA[kind])
+    return engine.denoise(images[:, None], given)
+
+
+ALL_GREEN = dict.fromkeys(("bias", "structure", "edges", "noise", "spot"), "green")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_truth_itself_passes(kind):
+    found = figures(NOISY[kind], CLEAN[kind], kind)
+    assert verdicts(found, kind) == ALL_GREEN
+    assert found.noise < 0.2
+
+
+@pytest.mark.parametrize(("spec", "kind"), [("nlm", "CT"), ("nlm", "MR"), ("dgan", "MR")])
+def test_a_good_denoiser_passes(spec, kind):
+    found = figures(NOISY[kind], denoised(NOISY[kind], kind, spec), kind)
+    assert verdicts(found, kind) == ALL_GREEN
+    assert found.noise < 0.5
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_blurred_edges_are_caught(kind):
+    found = figures(NOISY[kind], denoised(NOISY[kind], kind, "gaussian:sigma=2"), kind)
+    assert verdicts(found, kind)["edges"] == "red"
+    assert found.edges == pytest.approx(0.7, abs=0.07)
+    assert "blurred" in judged(found, kind)["edges"]["says"]
+
+
+@pytest.mark.parametrize("shift", [8, -8])
+def test_shifted_ct_numbers_are_caught(shift):
+    found = figures(NOISY["CT"], CLEAN["CT"] + np.float32(shift), "CT")
+    assert verdicts(found, "CT") == ALL_GREEN | {"bias": "red"}
+    told = judged(found, "CT")["bias"]
+    assert (told["value"], told["unit"]) == (pytest.approx(8, abs=0.5), "HU")
+    assert ("up" if shift > 0 else "down") in told["says"]
+
+
+def test_bias_of_the_others_is_a_share_of_scale():
+    bright = CLEAN["MR"] * np.float32(1.2)
+    found = figures(CLEAN["MR"], bright, "MR")
+    inside = body_mask(CLEAN["MR"][0], "MR")
+    assert found.bias == pytest.approx(20 * CLEAN["MR"][0][inside].mean() / 1000, rel=0.1)
+    assert verdicts(found, "MR")["bias"] == "red"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_erased_lesion_is_caught_where_it_was(kind):
+    at, radius = (1, 70, 90), 5
+    there = 2.5 * phantoms.SIGMA[kind] * phantoms.lesion(CLEAN[kind].shape, at, radius)
+    sick = phantoms.noisy(CLEAN[kind] + there, kind)
+    found = figures(sick, CLEAN[kind], kind)
+    assert verdicts(found, kind) == ALL_GREEN | {"spot": "red"}  # no other figure can see it
+    assert (found.at.path, found.at.frame) == ("1.dcm", 0)
+    assert np.hypot(found.at.row - at[1], found.at.column - at[2]) <= radius
+    assert judged(found, kind)["spot"]["at"]["path"] == "1.dcm"
+    kept = figures(sick, CLEAN[kind] + there, kind)
+    assert verdicts(kept, kind) == ALL_GREEN
+
+
+def test_noise_that_is_added_is_caught():
+    more = phantoms.noisy(NOISY["CT"], "CT")
+    louder = NOISY["CT"] + (more - NOISY["CT"])[::-1]
+    found = figures(NOISY["CT"], louder, "CT")
+    assert found.noise == pytest.approx(2**0.5, rel=0.05)
+    assert verdicts(found, "CT")["noise"] == "red"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_removed_noise_has_no_structure_and_a_removed_image_has(kind):
+    images = CLEAN[kind]
+    white = np.random.default_rng(5).normal(0, phantoms.SIGMA[kind], images.shape)
+    pure = figures((images + white).astype(np.float32), images, kind)
+    assert pure.structure < 0.02
+    half = figures(NOISY[kind], NOISY[kind] - images / 4, kind)
+    assert half.structure > 0.4
+
+
+def test_what_is_unchanged_adds_nothing():
+    images, padding = NOISY["CT"], np.zeros(NOISY["CT"].shape, bool)
+    assert safety.measure(images, images, padding, "CT") is None
+    assert figures(images, images, "CT") == safety.Figures()
+    assert verdicts(safety.Figures(), "CT") == ALL_GREEN
+    one = images.copy()
+    one[1] = CLEAN["CT"][1]
+    assert figures(images, one, "CT").noise < 0.2  # the others do not dilute it
+
+
+def test_parts_add_up_exactly_in_any_order_and_after_json():
+    made = parts(NOISY["MR"], CLEAN["MR"], "MR")
+    told = json.loads(json.dumps({path: asdict(part) for path, part in made.items()}))
+    again = {path: safety.Part(**told[path]) for path in reversed(told)}
+    expected = safety.figures(made, modality="MR", scale=1000)
+    assert safety.figures(again, modality="MR", scale=1000) == expected
+    size = len(json.dumps(told)) / len(told)
+    assert size < 2000  # bytes that the journal spends on a slice
+
+
+def test_frames_of_one_file_are_as_files_of_one_frame():
+    before, after = NOISY["CT"], CLEAN["CT"]
+    whole = safety.measure(before, after, np.zeros(before.shape, bool), "CT")
+    found = safety.figures({"all.nii": whole}, modality="CT", scale=4000)
+    single = figures(before, after, "CT")
+    assert found.at.frame == int(single.at.path[0])
+    for name in ("bias", "structure", "edges", "noise", "spot"):
+        assert getattr(found, name) == pytest.approx(getattr(single, name), rel=1e-9)
+
+
+def test_figures_are_what_they_are_said_to_be():
+    before, after = NOISY["MR"][:1], denoised(NOISY["MR"][:1], "MR", "gaussian")
+    found = figures(before, after, "MR")
+    body = body_mask(before[0], "MR")
+    change = (after - before)[0]
+    steep = [ndimage.gaussian_gradient_magnitude(image[0], 2.0) for image in (before, after)]
+    alike = np.corrcoef(change[body], after[0][body])[0, 1]
+    steeper = np.corrcoef(np.abs(change[body]), steep[1][body])[0, 1]
+    assert found.structure == pytest.approx(max(abs(alike), steeper), abs=0.02)
+    strong = body & (steep[0] >= np.quantile(steep[0][body], 0.98))
+    assert found.edges == pytest.approx(np.median(steep[1][strong] / steep[0][strong]), abs=0.02)
+    levels = noise_level(after[0]) / noise_level(before[0])
+    assert found.noise == pytest.approx(levels, rel=0.15)
+
+
+def test_padding_is_no_part_of_the_image():
+    padding = np.zeros(NOISY["CT"].shape, bool)
+    padding[:, :, 100:] = True
+    before = np.where(padding, np.float32(-3024), NOISY["CT"])
+    after = np.where(padding, np.float32(-3024), CLEAN["CT"])
+    found = figures(before, after, "CT", padding)
+    assert verdicts(found, "CT") == ALL_GREEN
+    blurred = np.where(padding, before, ndimage.gaussian_filter(before, (0, 2, 2)))
+    assert figures(before, blurred, "CT", padding).edges < 0.85  # its rim is no edge that is kept
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 40), (5, 7), (64, 64)])
+def test_images_without_a_body_or_too_small_for_one_cannot_be_measured(shape):
+    flat, rng = np.full((1, *shape), 7, np.float32), np.random.default_rng(0)
+    other = rng.normal(7, 1, flat.shape).astype(np.float32)
+    for before, after in ((flat, other), (other, flat)):
+        told = judged(figures(before, after, "MR"), "MR")
+        assert all(told[row.figure]["verdict"] in ("green", "amber", "red") for row in rows("MR"))
+    told = judged(figures(flat, other, "MR"), "MR")
+    assert told["bias"]["value"] is None
+    assert (told["verdict"], told["bias"]["verdict"]) == ("amber", "amber")
+
+
+def test_every_second_pixel_of_the_gaussian():
+    image = NOISY["MR"][0][:77, :60]
+    found = gradients.field(image)
+    mean = ndimage.gaussian_filter(image.astype(np.float64), 2)[::2, ::2]
+    slope = ndimage.gaussian_gradient_magnitude(image.astype(np.float64), 2)[::2, ::2]
+    np.testing.assert_allclose(found.mean, mean, rtol=1e-4)
+    np.testing.assert_allclose(found.slope, slope, rtol=1e-3, atol=1e-2)
+    white = np.random.default_rng(0).normal(0, 3, (256, 256)).astype(np.float32)
+    assert gradients.local_mean(white).std() == pytest.approx(3 * gradients.NOISE, rel=0.05)
+    square = np.mean(gradients.field(white).slope ** 2)  # of two components
+    assert square**0.5 == pytest.approx(3 * gradients.SLOPE_NOISE * 2**0.5, rel=0.05)
+
+
+def test_noise_at_some_places_is_that_of_the_slice():
+    image = CLEAN["CT"][0] + np.random.default_rng(4).normal(0, 30, CLEAN["CT"][0].shape)
+    places = np.nonzero(body_mask(CLEAN["CT"][0], "CT")[4:-4, 4:-4])
+    assert noise_at(image, *(p + 4 for p in places)) == pytest.approx(30, rel=0.1)
+
+
+def test_the_table_holds_together():
+    assert {row.figure for row in TABLE} <= set(vars(safety.Figures()))
+    for row in TABLE:
+        assert row.amber.least <= row.green.least < row.green.most < row.amber.most
+        assert row.reason
+        assert row.fine
+        assert row.beyond
+        assert row.below or not row.green.least
+
+
+def test_gates():
+    shifted = safety.Figures(bias=-5.2, edges=0.8, spot=3.0)
+    ct, mr = judged(shifted, "CT"), judged(shifted, "MR")
+    crossed = {
+        "bias=5HU": ("bias is 5.2 HU, above 5 HU", None),
+        "bias=5%": (None, "bias is 5.2%, above 5%"),
+        "bias=5.2HU": (None, None),
+        "edges=0.9": ("edges is 0.8, below 0.9",) * 2,
+        "edges=0.8": (None, None),
+        "spot=2": ("spot is 3, above 2",) * 2,
+    }
+    for text, expected in crossed.items():
+        (gate,) = parse(text)
+        assert (gate.crossed(ct), gate.crossed(mr)) == expected
+    unknown = judged(replace(shifted, edges=None), "CT")
+    assert parse("edges=0.9")[0].crossed(unknown) is None
+    assert parse(None) == ()
+    assert len(parse("bias=5HU, bias=2%,noise=1")) == 3
