@@ -28,10 +28,7 @@ def parts(before, after, kind, padding=None):
     """Of a file a slice."""
     padding = np.zeros(before.shape, bool) if padding is None else padding
     images = zip(before, after, padding, strict=True)
-    made = {
-        f"{n}.dcm": safety.measure(b[None], a[None], p[None], kind)
-        for n, (b, a, p) in enumerate(images)
-    }
+    made = {f"{n}.dcm": safety.measure([(b, a, p)], kind) for n, (b, a, p) in enumerate(images)}
     return {path: part for path, part in made.items() if part}
 
 
@@ -130,7 +127,7 @@ def test_removed_noise_has_no_structure_and_a_removed_image_has(kind):
 
 def test_what_is_unchanged_adds_nothing():
     images, padding = NOISY["CT"], np.zeros(NOISY["CT"].shape, bool)
-    assert safety.measure(images, images, padding, "CT") is None
+    assert safety.measure(zip(images, images, padding, strict=True), "CT") is None
     assert figures(images, images, "CT") == safety.Figures()
     assert verdicts(safety.Figures(), "CT") == ALL_GREEN
     one = images.copy()
@@ -150,7 +147,8 @@ def test_parts_add_up_exactly_in_any_order_and_after_json():
 
 def test_frames_of_one_file_are_as_files_of_one_frame():
     before, after = NOISY["CT"], CLEAN["CT"]
-    whole = safety.measure(before, after, np.zeros(before.shape, bool), "CT")
+    padding = np.zeros(before.shape, bool)
+    whole = safety.measure(zip(before, after, padding, strict=True), "CT")
     found = safety.figures({"all.nii": whole}, modality="CT", scale=4000)
     single = figures(before, after, "CT")
     assert found.at.frame == int(single.at.path[0])

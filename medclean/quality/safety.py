@@ -94,21 +94,24 @@ class Figures:
     at: Spot | None = None
 
 
-def measure(before: Image, after: Image, padding: Mask, modality: str) -> Part | None:
+def measure(frames: Iterable[tuple[Image, Image, Mask]], modality: str) -> Part | None:
     """What one file adds.
 
     Args:
-        before: ``(frames, rows, columns)`` in real-world units.
-        after: The same, as it is stored.
-        padding: True where a voxel is no part of the image.
+        frames: Of each in order: before and after, ``(rows, columns)`` in real-world units as
+            they are stored, and padding, True where a pixel is no part of the image. One is held
+            at a time.
         modality: ``"CT"`` is in HU; anything else has its background near 0.
 
     Returns:
         None where nothing changed: such a frame adds nothing, and a series of them has the
         figures of ``Figures()``.
     """
-    changed = [number for number in range(len(before)) if (before[number] != after[number]).any()]
-    parts = [_frame(before[n], after[n], padding[n], modality, n) for n in changed]
+    parts = [
+        _frame(before, after, padding, modality, number)
+        for number, (before, after, padding) in enumerate(frames)
+        if (before != after).any()
+    ]
     return _together(parts) if parts else None
 
 
@@ -199,10 +202,8 @@ def _spot(change: Image, where: Mask, pixels: Mask, sigma: float, number: int) -
     Means are of the pixels asked about alone, where these are most of the neighbourhood: around
     them Rician noise lifts what is dark, and a good denoiser takes that away.
     """
-    share, sums = (
-        ndimage.gaussian_filter(gradients.local_mean(image), _BLUR)
-        for image in (pixels.astype(np.float32), np.where(pixels, change, 0))
-    )
+    share = ndimage.gaussian_filter(where.astype(np.float32), SPOT / STEP)
+    sums = ndimage.gaussian_filter(gradients.local_mean(np.where(pixels, change, 0)), _BLUR)
     where = where & (share > MAJORITY)
     if not where.any():
         return [NOWHERE, number, 0, 0]
