@@ -4,16 +4,19 @@ import errno
 import os
 import secrets
 import stat
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from hashlib import file_digest, sha256
 from heapq import heappop, heappush
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from medclean.errors import UsageError, WriteError
 
 _PART = ".part"
+_PARTS = 1000  # that one call of the system writes together
 _AGAIN = "run the same command again"
 _NEXT_STEP = {
     errno.ENOSPC: f"free space there, then {_AGAIN}",
@@ -102,6 +105,35 @@ def write_whole(path: Path, content: bytes, *, lasting: bool = True) -> str:
     with writing(path, lasting=lasting) as file:
         file.write(content)
     return sha256(content).hexdigest()
+
+
+def write_parts(path: Path, parts: Sequence[bytes | memoryview]) -> None:
+    """Write a file under its name at once: for those that count only once their hash is noted.
+
+    Args:
+        path: In a folder that exists; a file of this name is replaced, and not written into, since
+            a process that was given up may still be at it.
+        parts: The content; none is copied.
+
+    Raises:
+        WriteError: Permission, full disk and the like; there is no such file then.
+    """
+    with cannot_write(path.name):
+        try:
+            path.unlink(missing_ok=True)
+            with open(path, "xb", buffering=0) as file:
+                _give_group(file.fileno(), path.parent)
+                left = deque(memoryview(part) for part in parts)
+                while left:
+                    written = os.writev(file.fileno(), list(islice(left, _PARTS)))
+                    while left and written >= len(left[0]):
+                        written -= len(left.popleft())
+                    if written:
+                        left[0] = left[0][written:]
+                os.fsync(file.fileno())
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
 
 
 def create(path: Path, content: bytes, mode: int = 0o666) -> bool:

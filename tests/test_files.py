@@ -3,13 +3,14 @@
 import errno
 import os
 import resource
+import signal
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 
 import pytest
 
 from medclean.errors import WriteError
-from medclean.files import create, make_folder, sha256_of, write_whole, writing
+from medclean.files import create, make_folder, sha256_of, write_parts, write_whole, writing
 
 
 @pytest.fixture
@@ -33,6 +34,30 @@ def test_what_fails_half_way_changes_nothing(tmp_path):
         file.write(b"new" * 10_000 + bytes([1 // 0]))
     assert path.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["file"]
+
+
+def test_parts_become_one_file_that_replaces_another(tmp_path, umask):
+    path, other = tmp_path / "file", tmp_path / "other"
+    path.write_bytes(b"what a killed process left of it, longer than what comes")
+    os.link(path, other)
+    parts = [bytes([n % 256]) * (n % 3) for n in range(3000)] + [memoryview(b"end"), b""]
+    write_parts(path, parts)
+    assert path.read_bytes() == b"".join(parts)
+    assert path.stat().st_mode & 0o777 == 0o640
+    assert other.read_bytes().startswith(b"what a killed")  # a process may be at it still
+
+
+def test_parts_that_do_not_fit_leave_no_file(tmp_path):
+    size = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, size[1]))
+    try:
+        with pytest.raises(WriteError, match="ulimit"):
+            write_parts(tmp_path / "file", [bytes(600)] * 3)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, size)
+        signal.signal(signal.SIGXFSZ, before)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_name_may_be_as_long_as_the_disk_allows(tmp_path):

@@ -122,3 +122,11 @@ def test_real_values_are_rounded_once(image):
         np.array(part)[:, None, None] for part in (image.encoding.slope, image.encoding.intercept)
     )
     np.testing.assert_array_equal(image.real, np.float32(image.stored * slope + intercept))
+
+
+def test_what_changes_in_padding_alone_is_no_change():
+    stored = np.array([[[-2000, 5]]], np.int16)
+    image = pixels(stored, encoding(16, signed=True), stored == -2000)
+    same = to_stored(np.array([[[5.0, 5.0]]], np.float32), image)
+    assert not same.changed
+    assert same.array is image.stored

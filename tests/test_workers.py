@@ -53,6 +53,23 @@ def exhaust() -> int:
     return len(bytes(1 << 40))
 
 
+def count_up(tell, last: int) -> str:
+    for number in range(last):
+        tell(number)
+    return "done"
+
+
+def count_slowly(tell, last: int) -> None:
+    for number in range(last):
+        time.sleep(0.4)
+        tell(number)
+
+
+def count_and_refuse(tell, last: int) -> None:
+    count_up(tell, last)
+    raise DataError("no more")
+
+
 def take_lock() -> threading.Lock:
     return threading.Lock()
 
@@ -61,6 +78,29 @@ def test_results_come_back_in_order():
     with Workers(2) as workers:
         results = [done.result() for _, done in workers.map(double, range(20), ahead=3)]
     assert results == [2 * number for number in range(20)]
+
+
+def test_steps_are_told_before_the_end():
+    told = []
+    with Workers(1) as workers:
+        done = workers.follow(count_up, 1000, take=told.append)
+        assert (done.result(), told) == ("done", list(range(1000)))
+        told.clear()
+        with pytest.raises(DataError, match=r"^no more$"):
+            workers.follow(count_and_refuse, 3, take=told.append).result()
+        assert told == [0, 1, 2]
+
+
+def test_the_time_limit_holds_for_each_step():
+    told = []
+    with Workers(1) as workers:
+        workers.submit(double, 1).result()  # it takes long to start on a busy machine
+        workers.seconds = 1.0
+        assert workers.follow(count_slowly, 4, take=told.append).result() is None
+        assert told == [0, 1, 2, 3]
+        workers.seconds = 0.2
+        with pytest.raises(DataError, match=r"longer than 0\.2 s"):
+            workers.follow(count_slowly, 4, take=told.append).result()
 
 
 def test_items_are_asked_for_as_results_are_taken():

@@ -1,7 +1,8 @@
 """What was done to a series, and what became of a file of it: the same for every format."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 Role: TypeAlias = Literal["image", "residual"]
@@ -119,3 +120,23 @@ class Written:
     padding_moved: int = 0
     notes: tuple[str, ...] = field(default=())
     safety: Mapping[str, Any] | None = None
+
+
+class Made(NamedTuple):
+    """A file that is not on the disk yet.
+
+    Attributes:
+        written: What becomes of it.
+        parts: Its content; none is copied.
+    """
+
+    written: Written
+    parts: Sequence[bytes | memoryview]
+
+    @classmethod
+    def of(cls, parts: Sequence[bytes | memoryview], **facts: Any) -> "Made":
+        """A file of some parts; the facts are those of ``Written``."""
+        digest = sha256()
+        for part in parts:
+            digest.update(part)
+        return cls(Written(digest.hexdigest(), sum(map(len, parts)), **facts), parts)

@@ -3,7 +3,7 @@
 Pure functions of arrays; nothing here knows a file.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from medclean.archive.derivation import Role
 from medclean.archive.series import digest_of
 from medclean.archive.tables import Table
 from medclean.errors import DataError
@@ -137,8 +138,11 @@ def to_real(stored: NDArray[Any], encoding: Encoding) -> Image:
         exact = whole and reach * abs(slope) + abs(intercept) <= _EXACT
         kind = np.float32 if exact else np.float64  # the same values, in a third of the time
         with np.errstate(over="ignore", invalid="ignore"):  # of floats; readers refuse the result
-            values = np.multiply(stored[frame], kind(slope), dtype=kind)
-            real[frame] = np.add(values, kind(intercept), out=values)
+            values = real[frame] if exact else np.empty(stored.shape[1:])
+            np.multiply(stored[frame], kind(slope), out=values, dtype=kind)
+            np.add(values, kind(intercept), out=values)
+            if not exact:
+                real[frame] = values
     return real
 
 
@@ -163,7 +167,8 @@ def to_stored(result: Image, pixels: Pixels) -> Stored:
     """
     if result.shape != pixels.stored.shape:
         raise DataError(f"the result is {result.shape}, expected {pixels.stored.shape}")
-    if np.array_equal(result, pixels.real):
+    differs = (result != pixels.real) & ~pixels.padding
+    if not differs.any():
         return unchanged(pixels)
     if not np.isfinite(result).all():
         raise DataError("the result has values that are no numbers; try --precision float32")
@@ -171,7 +176,7 @@ def to_stored(result: Image, pixels: Pixels) -> Stored:
     whole = array.dtype.kind in "iu"
     low, high = _limits(encoding)
     for frame, (slope, intercept) in enumerate(encoding.scales):
-        new = (result[frame] != pixels.real[frame]) & ~pixels.padding[frame]
+        new = differs[frame]
         exact = (result[frame].astype(np.float64) - intercept) / slope
         if encoding.table is not None:
             beyond = ~falls_into(exact, encoding.table.ends)
@@ -236,6 +241,13 @@ def residual(stored: Stored, pixels: Pixels) -> Stored:
     low, high = (-(1 << 15), (1 << 15) - 1) if whole else (of.low, of.high)
     encoding = Encoding(of.slope, (0.0,) * len(source), low, high)
     return Stored(array, encoding, pixels.digest, clamped=clamped, denoised=stored.digest)
+
+
+def by_role(
+    stored: Stored, pixels: Pixels, roles: Collection[Role]
+) -> Iterator[tuple[Role, Stored]]:
+    """What is stored of a result for each role: itself, and what it has removed."""
+    yield from ((r, residual(stored, pixels) if r == "residual" else stored) for r in roles)
 
 
 def falls_into(values: NDArray[Any], ends: tuple[float, float]) -> Mask:

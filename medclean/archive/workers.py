@@ -14,6 +14,7 @@ from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from socket import socketpair
+from time import monotonic
 from traceback import format_tb
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -25,6 +26,12 @@ R = TypeVar("R")
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGXCPU)
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+_MEMORY = {  # of the C library, which else gives memory back and asks for it anew at each image
+    "MALLOC_MMAP_THRESHOLD_": str(1 << 25),
+    "MALLOC_TRIM_THRESHOLD_": str(1 << 27),
+}
+_STEPS, _RETURNED, _RAISED = range(3)  # kinds of answers
+_MOMENT = 0.1  # seconds
 _LEAST_SHARE, _LARGEST_SHARE = 3 << 30, 32 << 30  # bytes; libraries alone map one of them
 _RUN = """
 import sys
@@ -83,8 +90,22 @@ class Workers:
         The future raises what the function raises, and DataError where the worker died, took
         longer than its time or ran out of memory.
         """
-        request = pickle.dumps((function, args), pickle.HIGHEST_PROTOCOL)
+        request = pickle.dumps((function, args, False), pickle.HIGHEST_PROTOCOL)
         return self._threads.submit(self._call, request)
+
+    def follow(
+        self, function: Callable[..., R], *args: Any, take: Callable[[Any], object]
+    ) -> "Future[R]":
+        """As ``submit``, of a function that tells of its steps; the time limit holds for each.
+
+        Args:
+            function: Its first argument is what it tells them with.
+            args: The others.
+            take: Called with each step, in a thread of this pool; steps in quick succession come
+                together.
+        """
+        request = pickle.dumps((function, args, True), pickle.HIGHEST_PROTOCOL)
+        return self._threads.submit(self._call, request, take)
 
     def map(
         self, function: Callable[[T], R], items: Iterable[T], *, ahead: int | None = None
@@ -104,14 +125,18 @@ class Workers:
         while pending:
             yield _finished(*pending.popleft())
 
-    def _call(self, request: bytes) -> Any:
+    def _call(self, request: bytes, take: Callable[[Any], object] = lambda _: None) -> Any:
         process = getattr(self._own, "process", None) or self._start()
         try:
-            done, answer = process.ask(request, self.seconds)
+            kind, answer = process.ask(request, self.seconds)
+            while kind == _STEPS:
+                for step in answer:
+                    take(step)
+                kind, answer = process.hear(self.seconds)
         except DataError:
             self._drop(process)
             raise
-        if not done:
+        if kind == _RAISED:
             raise answer
         return answer
 
@@ -146,18 +171,23 @@ class _Process:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 pass_fds=(theirs.fileno(),),
-                env=os.environ | _ONE_THREAD,
+                env=_MEMORY | os.environ | _ONE_THREAD,
             )
         self._pipe = Connection(ours.detach())
 
     def ask(self, request: bytes, seconds: float) -> Any:
-        """Whether the function returned, and what it returned or raised.
+        """Have a function called; then as ``hear``."""
+        with suppress(OSError):  # to be told by the answer that does not come
+            self._pipe.send_bytes(request)
+        return self.hear(seconds)
+
+    def hear(self, seconds: float) -> Any:
+        """What comes next, and of what kind: some steps, the result, an error.
 
         Raises:
             DataError: The process is lost.
         """
         try:
-            self._pipe.send_bytes(request)
             if not self._pipe.poll(seconds):
                 raise DataError(f"took longer than {seconds:g} s and was stopped")
             return pickle.loads(self._pipe.recv_bytes())
@@ -183,13 +213,35 @@ def work(fd: int, limit_bytes: int) -> None:
     pipe = Connection(fd)
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):
         while True:
-            pipe.send_bytes(_answer(pipe.recv_bytes()))
+            teller = _Teller(pipe)
+            answer = _answer(pipe.recv_bytes(), teller)
+            teller.send()
+            pipe.send_bytes(answer)
 
 
-def _answer(request: bytes) -> bytes:
+class _Teller:
+    """Sends what it is called with: at once, but not several times in a moment."""
+
+    def __init__(self, pipe: Connection) -> None:
+        self._pipe, self._steps, self._sent = pipe, list[Any](), monotonic()
+
+    def __call__(self, step: Any) -> None:
+        self._steps.append(step)
+        if monotonic() - self._sent > _MOMENT:
+            self.send()
+
+    def send(self) -> None:
+        """Send what waits."""
+        if self._steps:
+            self._pipe.send_bytes(pickle.dumps((_STEPS, self._steps), pickle.HIGHEST_PROTOCOL))
+        self._steps, self._sent = [], monotonic()
+
+
+def _answer(request: bytes, teller: _Teller) -> bytes:
     try:
-        function, args = pickle.loads(request)
-        return pickle.dumps((True, function(*args)), pickle.HIGHEST_PROTOCOL)
+        function, args, tells = pickle.loads(request)
+        result = function(teller, *args) if tells else function(*args)
+        return pickle.dumps((_RETURNED, result), pickle.HIGHEST_PROTOCOL)
     except MemoryError:
         failure: Exception = DataError("needs more memory than a worker may use")
     except MedcleanError as error:
@@ -198,11 +250,11 @@ def _answer(request: bytes) -> bytes:
         error.add_note("in a worker:\n" + "".join(format_tb(error.__traceback__)))
         failure = error
     try:
-        packed = pickle.dumps((False, failure.with_traceback(None)))
+        packed = pickle.dumps((_RAISED, failure.with_traceback(None)))
         pickle.loads(packed)
         return packed
     except Exception:  # a foreign exception that cannot be pickled, or not be made again
-        return pickle.dumps((False, RuntimeError(f"{type(failure).__name__} in a worker")))
+        return pickle.dumps((_RAISED, RuntimeError(f"{type(failure).__name__} in a worker")))
 
 
 def _share(count: int) -> int:

@@ -34,7 +34,7 @@ def prepare(out: Path, moves: Sequence[Move], is_ours: Callable[[str], bool]) ->
     """
     refuse_foreign(out, (move.final for move in moves), is_ours)
     inside = out.resolve()
-    for name in {Path(move.final).parent for move in moves}:
+    for name in {Path(folder) for folder in {os.path.dirname(move.final) for move in moves}}:
         folder = out / name
         if not folder.resolve().is_relative_to(inside):
             raise DataError(f"{name} leads out of the output folder; remove that link")
@@ -57,7 +57,7 @@ def perform(out: Path, moves: Sequence[Move], remove: Mapping[str, str]) -> None
     Raises:
         OSError: A rename failed; the next start goes on with it.
     """
-    for folder in {(out / move.final).parent for move in moves}:
+    for folder in {out / folder for folder in {os.path.dirname(move.final) for move in moves}}:
         make_folder(folder)
     for move in moves:
         with suppress(FileNotFoundError):  # renamed before the last run was killed
@@ -120,7 +120,8 @@ def is_file(path: Path, sha256: str) -> bool:
 
 def _sync(out: Path, paths: Iterable[str]) -> None:
     """See to it that these names outlive a power failure, and those of the folders above."""
-    folders = {folder for path in paths for folder in Path(path).parents}
+    direct = {Path(folder) for folder in {os.path.dirname(path) for path in paths}}
+    folders = direct | {above for folder in direct for above in folder.parents}
     for folder in sorted(folders, key=lambda folder: len(folder.parts), reverse=True):
         sync_folder(out / folder)
 
