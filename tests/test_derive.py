@@ -74,7 +74,7 @@ def test_sources_are_the_slices_that_were_used(tmp_path, context, named):
     (series,) = series_in(tmp_path / "in")
     whole = plan(series, STEP, context=context)
     for place, expected in enumerate(named):
-        alone = whole.alone(place)
+        alone = whole.alone(series.instances[place].path)
         rewrite(tmp_path / "in", series.alone(place), 0, alone, tmp_path / "out.dcm")
         made = pydicom.dcmread(tmp_path / "out.dcm")
         uids = [dicoms.uid("instance", 1, 1, number) for number in expected]

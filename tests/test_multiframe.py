@@ -145,7 +145,7 @@ def test_parts_of_a_concatenation_are_one_volume(tmp_path):
     whole, root = plan(joined, STEP, context=3), tmp_path / "joined" / "in"
     made = []
     for place in (0, 1):
-        alone = whole.alone(place)
+        alone = whole.alone(joined.instances[place].path)
         rewrite(root, joined.alone(place), 0, alone, tmp_path / "out.dcm")
         made.append(dcmread(tmp_path / "out.dcm"))
     for keyword in ("ConcatenationUID", "SOPInstanceUIDOfConcatenationSource"):

@@ -1,11 +1,12 @@
 """Reading and writing, whatever the format; light enough for worker processes to import."""
 
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from medclean.archive import copying
-from medclean.archive.derivation import Derivation, Written
+from medclean.archive.derivation import Derivation, Made, Role, Written
 from medclean.archive.numbers import Pixels, Stored
 from medclean.archive.series import Series
 from medclean.errors import DataError
@@ -69,6 +70,34 @@ def write(
     """
     written: Written = _part(series, "write").write(root, series, instance, stored, plan, to)
     return written
+
+
+def remade(
+    root: Path,
+    series: Series,
+    instance: int,
+    change: Callable[[Pixels], Stored],
+    plans: Mapping[Role, Any],
+) -> dict[Role, Made]:
+    """Read one file of a series and make what is derived from it, in one go.
+
+    Args:
+        root: What its path is relative to.
+        series: As a scan found it.
+        instance: Index in ``series.instances``.
+        change: Makes its new pixels.
+        plans: As ``plan`` gave them, for each role.
+
+    Raises:
+        DataError: It cannot be read, or not be written as asked; the message names its path.
+    """
+    try:
+        made: dict[Role, Made] = _part(series, "write").remade(
+            root, series, instance, change, plans
+        )
+    except DataError as error:
+        raise DataError(f"{series.instances[instance].path}: {error}") from None
+    return made
 
 
 def beside(root: Path, series: Series) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ Only the top level is scanned; a sequence is looked into when its items are aske
 names an element and its new value, the VR comes from the dictionary. PS3.5 section 7.
 """
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from mmap import mmap
@@ -12,11 +12,12 @@ from struct import Struct
 from typing import NamedTuple, TypeAlias
 
 from pydicom.datadict import dictionary_VR, keyword_for_tag, tag_for_keyword
-from pydicom.valuerep import EXPLICIT_VR_LENGTH_32
+from pydicom.valuerep import EXPLICIT_VR_LENGTH_32, VR
 
 from medclean.errors import DataError
 
 Key: TypeAlias = str | int  # keyword, or tag as 0x00100010
+Buffer: TypeAlias = bytes | memoryview
 Value: TypeAlias = "str | int | bytes | list[Item] | tuple[str, str | int | bytes] | Encoded"
 Item: TypeAlias = "bytes | Mapping[str, Value]"
 Changes: TypeAlias = "dict[Key, Value | None]"
@@ -30,11 +31,12 @@ the VR where the dictionary leaves it open.
 
 @dataclass(frozen=True)
 class Encoded:
-    """A whole element as it shall stand in the file."""
+    """A whole element as it shall stand in the file, in parts that are never joined."""
 
-    element: bytes
+    parts: tuple[Buffer, ...]
 
 
+VRS = frozenset(vr.value for vr in VR if len(vr.value) == 2)
 UNDEFINED = 0xFFFFFFFF
 SIZES = {"US": 2, "SS": 2, "UL": 4, "SL": 4, "UV": 8, "SV": 8}
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
@@ -42,24 +44,17 @@ _DEPTH = 64  # deeper nesting is an attack, not an image
 _TAG = {order: Struct(f"{order}HHL") for order in "<>"}  # implicit VR, and items of any encoding
 _SHORT = {order: Struct(f"{order}HH2sH") for order in "<>"}
 _LENGTH = {order: Struct(f"{order}L") for order in "<>"}
+_SHORT_VRS = {vr.encode(): vr for vr in VRS - EXPLICIT_VR_LENGTH_32}
 
 
 class Span(NamedTuple):
-    """Where an element lies.
+    """Where an element lies."""
 
-    Attributes:
-        vr: As written; ``""`` where the element is encoded with implicit VR.
-        start: Its first byte.
-        value: First byte of its value.
-        stop: First byte behind its value.
-        end: First byte behind it: ``stop``, or 8 more where a delimiter closes it.
-    """
-
-    vr: str
-    start: int
-    value: int
-    stop: int
-    end: int
+    vr: str  # as written; "" where the element is encoded with implicit VR
+    start: int  # its first byte
+    value: int  # first byte of its value
+    stop: int  # first byte behind its value
+    end: int  # first byte behind it: ``stop``, or 8 more where a delimiter closes it
 
 
 @dataclass(frozen=True)
@@ -89,11 +84,7 @@ class Elements:
         Raises:
             DataError: A length or a delimiter does not fit the bytes.
         """
-        spans, at = {}, self.start
-        while at + 8 <= self.end:  # fewer bytes are no element
-            tag, span = self._span(at)
-            spans[tag], at = span, span.end
-        return spans
+        return self._scan(())[0]
 
     def __contains__(self, key: Key) -> bool:
         return tag_of(key) in self.spans
@@ -119,20 +110,20 @@ class Elements:
         return None
 
     def items(self, key: Key) -> list["Elements"]:
-        """The items of a sequence; none where it is absent or empty.
-
-        Raises:
-            DataError: The value is no sequence of items.
-        """
+        """The items of a sequence; none where it is absent. DataError where it is no sequence."""
         span = self.spans.get(tag_of(key))
         return self.items_of(span) if span else []
 
     def before(self, tag: int) -> "Elements":
         """Its leading elements, up to the first that has this tag or a greater one."""
-        at = self.start
-        while at + 8 <= self.end and self._tag(at) < tag:
-            at = self._span(at)[1].end
-        return replace(self, end=at)
+        return self.until(range(tag, 1 << 32))
+
+    def until(self, tags: Container[int]) -> "Elements":
+        """Its leading elements, up to the first that has one of these tags."""
+        spans, at = self._scan(tags)
+        begin = replace(self, end=at)
+        vars(begin)["spans"] = spans  # cached
+        return begin
 
     def items_of(self, span: Span) -> list["Elements"]:
         """The items of the sequence in a span. UN holds implicit VR (PS3.5 6.2.2, note 2)."""
@@ -146,23 +137,48 @@ class Elements:
 
     def patched(self, changes: Changes) -> bytes:
         """The data set with some elements replaced, added or removed, in order of their tags."""
-        new = {tag_of(key): value for key, value in changes.items()}
-        kept = {
-            tag: self.data[span.start : span.end]
-            for tag, span in self.spans.items()
-            if tag not in new
-        }
-        made = {
-            tag: element(tag, value, explicit=self.explicit)
-            for tag, value in new.items()
-            if value is not None
-        }
-        return b"".join(part for _, part in sorted((kept | made).items()))
+        return b"".join(self.patches(changes))
 
-    def _span(self, at: int) -> tuple[int, Span]:
-        """The element that begins at a byte."""
+    def patches(self, changes: Changes) -> list[Buffer]:
+        """The same in parts: what stays together is one, and no part is copied."""
+        new = {tag_of(key): value for key, value in changes.items()}
+        spans, data, parts = self.spans, memoryview(self.data), list[Buffer]()
+        start = stop = 0  # of what is kept and not yet among the parts
+        for tag in sorted(spans.keys() | new.keys()):
+            if tag not in new:
+                if spans[tag].start != stop:
+                    parts.append(data[start:stop])
+                    start = spans[tag].start
+                stop = spans[tag].end
+            elif (value := new[tag]) is not None:
+                parts.append(data[start:stop])
+                start = stop
+                parts += _parts(tag, value, explicit=self.explicit)
+        return [*filter(len, parts), data[start:stop]]
+
+    def _scan(self, stop: Container[int]) -> tuple[dict[int, Span], int]:
+        """Its elements up to the first that has one of these tags, and where that begins."""
+        data, at, end = self.data, self.start, self.end
+        unpack, short = _SHORT[self.order].unpack_from, _SHORT_VRS if self.explicit else {}
+        spans, new = dict[int, Span](), tuple.__new__  # half the time of Span()
+        while at + 8 <= end:  # fewer bytes are no element
+            group, number, letters, length = unpack(data, at)
+            tag = group << 16 | number
+            if tag in stop:
+                break
+            vr, behind = short.get(letters), at + 8 + length
+            if vr and behind <= end and group != 0xFFFE:  # as most are
+                spans[tag] = new(Span, (vr, at, at + 8, behind, behind))
+                at = behind
+            else:
+                spans[tag] = self._span(at)
+                at = spans[tag].end
+        return spans, at
+
+    def head(self, at: int) -> tuple[int, str, int, int]:
+        """Tag, VR, first byte of the value and length of the element that begins at a byte."""
         group, number, letters, length = _SHORT[self.order].unpack_from(self.data, at)
-        tag, vr, value = group << 16 | number, "", at + 8
+        vr, value = "", at + 8
         # Readers take other bytes than two letters as an element of implicit VR, and so do we.
         if self.explicit and letters.isalpha() and letters.isupper() and group != 0xFFFE:
             vr = letters.decode("ascii")
@@ -173,6 +189,10 @@ class Elements:
                 value += 4
         else:
             (length,) = _LENGTH[self.order].unpack_from(self.data, at + 4)
+        return group << 16 | number, vr, value, length
+
+    def _span(self, at: int) -> Span:
+        tag, vr, value, length = self.head(at)
         if length == UNDEFINED:
             explicit = self.explicit and vr not in ("", "UN")
             stop = self._delimiter(value, explicit)
@@ -182,7 +202,7 @@ class Elements:
         if end > self.end:
             # Between elements every number is a piece of some value; only a known tag is told.
             raise _broken(f"{keyword_for_tag(tag) or 'an element'} goes beyond it")
-        return tag, Span(vr, at, value, stop, end)
+        return Span(vr, at, value, stop, end)
 
     def _delimiter(self, at: int, explicit: bool) -> int:
         """Where the sequence delimiter stands that belongs to the items from a byte on."""
@@ -206,7 +226,7 @@ class Elements:
         while at + 8 <= end:
             if inner._tag(at) == _ITEM_END:
                 return start, at, at + 8
-            at = inner._span(at)[1].end
+            at = inner._span(at).end
         raise _broken("an item has no end")
 
     def _inner(self, start: int, end: int, explicit: bool) -> "Elements":
@@ -229,12 +249,19 @@ def tag_of(key: Key) -> int:
     return tag
 
 
+_vr_of = cache(dictionary_VR)
+
+
+def _parts(tag: int, value: Value, *, explicit: bool) -> tuple[Buffer, ...]:
+    return value.parts if isinstance(value, Encoded) else (element(tag, value, explicit=explicit),)
+
+
 def element(key: Key, value: Value, *, explicit: bool) -> bytes:
     """An encoded element, little endian; its value is padded to even length."""
     if isinstance(value, Encoded):
-        return value.element
+        return b"".join(value.parts)
     tag = tag_of(key)
-    vr, plain = value if isinstance(value, tuple) else (dictionary_VR(tag), value)
+    vr, plain = value if isinstance(value, tuple) else (_vr_of(tag), value)
     match plain:
         case list():
             body = b"".join(item(part, explicit=explicit) for part in plain)
@@ -258,11 +285,7 @@ def item(content: Item, *, explicit: bool) -> bytes:
 
 
 def header(tag: int, vr: str, length: int, *, explicit: bool) -> bytes:
-    """Tag, VR and length of an element, little endian.
-
-    Raises:
-        DataError: The value is too long for its VR.
-    """
+    """Tag, VR and length of an element, little endian. DataError where it is too long."""
     group, number = tag >> 16, tag & 0xFFFF
     if not explicit:
         return _TAG["<"].pack(group, number, length)

@@ -98,7 +98,8 @@ def _native(words: NDArray[np.integer], *, explicit: bool) -> Changes:
     size = words.nbytes + words.nbytes % 2
     vr = "OB" if words.itemsize == 1 else "OW"
     head = header(tag_of("PixelData"), vr, size, explicit=explicit)
-    return {"PixelData": Encoded(b"".join((head, words.data, b"\0" * (words.nbytes % 2))))}
+    content = words.reshape(-1).view(np.uint8).data
+    return {"PixelData": Encoded((head, content, b"\0" * (words.nbytes % 2)))}
 
 
 def _compressed(words: NDArray[np.integer], syntax: UID, bits: int, photometric: str) -> Changes:
@@ -144,10 +145,10 @@ def _encapsulated(frames: list[bytes]) -> Changes:
     """
     head = header(tag_of("PixelData"), "OB", UNDEFINED, explicit=True)
     if sum(map(len, frames)) + 10 * len(frames) < LARGEST:
-        return {"PixelData": Encoded(b"".join((head, encapsulate(frames), _DELIMITER)))}
+        return {"PixelData": Encoded((head, encapsulate(frames), _DELIMITER))}
     content, offsets, lengths = encapsulate_extended(frames)
     return {
         "ExtendedOffsetTable": offsets,
         "ExtendedOffsetTableLengths": lengths,
-        "PixelData": Encoded(b"".join((head, content, _DELIMITER))),
+        "PixelData": Encoded((head, content, _DELIMITER)),
     }

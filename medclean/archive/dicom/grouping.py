@@ -1,6 +1,7 @@
 """Which images of a series belong together, in what order, and where in the patient they lie."""
 
 from collections.abc import Hashable, Iterable, Sequence
+from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -94,7 +95,12 @@ def normal_of(image: Image) -> Vector | None:
     """Unit normal of the image plane; None where the header states none that is one."""
     if image.orientation is None or image.position is None:
         return None
-    normal = np.cross(image.orientation[:3], image.orientation[3:])
+    return _normal(image.orientation)
+
+
+@lru_cache(maxsize=256)  # alike for all images of a stack, and asked for several times each
+def _normal(orientation: tuple[float, ...]) -> Vector | None:
+    normal = np.cross(orientation[:3], orientation[3:])
     length = np.linalg.norm(normal)
     return normal / length if length > 0.5 else None  # of unit vectors, at right angles, it is 1
 

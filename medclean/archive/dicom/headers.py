@@ -7,7 +7,6 @@ from pathlib import Path, PurePosixPath
 from sys import intern
 from typing import Literal
 
-from pydicom.dataset import Dataset
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
@@ -17,17 +16,10 @@ from pydicom.uid import (
 )
 
 from medclean.archive.dicom import mosaic
-from medclean.archive.dicom.facts import facts
 from medclean.archive.dicom.frames import MULTI_FRAME, Image
 from medclean.archive.dicom.functional import images_of
-from medclean.archive.dicom.modality_lut import has_lut
-from medclean.archive.dicom.parse import (
-    Directory,
-    NotAnImage,
-    Parsed,
-    one_reason,
-    parse_header,
-)
+from medclean.archive.dicom.glance import Glance, glance
+from medclean.archive.dicom.parse import Directory, NotAnImage, one_reason
 from medclean.archive.dicom.transcode import opened
 from medclean.archive.dicom.values import (
     Values,
@@ -38,7 +30,6 @@ from medclean.archive.dicom.values import (
     text,
     texts,
     unsigned,
-    values,
     vendor_scale,
 )
 from medclean.archive.selection import EVERYTHING, PATH, Selection
@@ -169,9 +160,9 @@ def read_headers(
 def read_header(root: Path, path: str, selection: Selection = EVERYTHING) -> Header | LeftOut:
     """The header of a file, or why there is none."""
     try:
-        parsed = parse_header(root / path)
         with one_reason("cannot be parsed"):
-            return detailed(header_of(parsed, path, selection), root / path)
+            found = glance(root / path, selection.tags)
+            return detailed(header_of(found, path, selection), root / path)
     except NotAnImage as why:
         return LeftOut(path, "skipped", str(why), stays=isinstance(why, Directory))
     except DataError as error:
@@ -193,27 +184,27 @@ def detailed(header: Header, file: Path) -> Header:
     return replace(header, images=images, concatenation=whole)
 
 
-def header_of(parsed: Parsed, path: str, selection: Selection = EVERYTHING) -> Header:
-    """What a data set says.
+def header_of(found: Glance, path: str, selection: Selection = EVERYTHING) -> Header:
+    """What a file says.
 
     Raises:
         NotAnImage: It says nothing that an image, or another DICOM object, would.
         DataError: Likewise, of a file that is marked as DICOM.
     """
-    data, meta = values(parsed.data), parsed.data.file_meta
+    data, meta = found.values, found.meta
     sop_class, uid = text(data, "SOPClassUID"), text(data, "SOPInstanceUID")
     study, series = text(data, "StudyInstanceUID"), text(data, "SeriesInstanceUID")
-    meta_class = _meta(meta, "MediaStorageSOPClassUID")
-    meta_uid = _meta(meta, "MediaStorageSOPInstanceUID")
+    meta_class = meta("MediaStorageSOPClassUID")
+    meta_uid = meta("MediaStorageSOPInstanceUID")
     rows, spacing = unsigned(data, "Rows"), numbers(data, "PixelSpacing", 2)
     if not (sop_class or meta_class or rows):
-        if parsed.data.preamble is None:
+        if not found.marked:
             raise NotAnImage("not DICOM")
         raise DataError("cannot be parsed: it is marked as DICOM, and states no SOP Class")
     return Header(
         path=path,
-        bytes=parsed.size,
-        syntax=intern(_meta(meta, "TransferSyntaxUID")),
+        bytes=found.size,
+        syntax=intern(meta("TransferSyntaxUID")),
         sop_class=intern(sop_class or meta_class),
         uid=uid or meta_uid,
         study_uid=intern(study),
@@ -224,10 +215,10 @@ def header_of(parsed: Parsed, path: str, selection: Selection = EVERYTHING) -> H
         modality=intern(text(data, "Modality")),
         image_type=_interned(texts(data, "ImageType")),
         component=intern(text(data, "ComplexImageComponent")),
-        rescale_type=intern("US" if has_lut(parsed.data) else text(data, "RescaleType")),
+        rescale_type=intern("US" if found.has_lut else text(data, "RescaleType")),
         series_type=_interned(texts(data, "SeriesType")),
         units=intern(text(data, "Units")),
-        own=_is_own(parsed.data),
+        own=any(maker.strip().casefold() == "medclean" for maker in found.makers),
         series_number=integer(data, "SeriesNumber"),
         instance_number=integer(data, "InstanceNumber"),
         rows=rows or 0,
@@ -239,8 +230,8 @@ def header_of(parsed: Parsed, path: str, selection: Selection = EVERYTHING) -> H
         stored=unsigned(data, "BitsStored") or 0,
         high=unsigned(data, "HighBit") or 0,
         signed=unsigned(data, "PixelRepresentation") == 1,
-        pixels=parsed.pixels,
-        available=parsed.available,
+        pixels=found.pixels,
+        available=found.available,
         position=numbers(data, "ImagePositionPatient", 3),
         orientation=numbers(data, "ImageOrientationPatient", 6),
         spacing=spacing if spacing and min(spacing) > 0 else None,
@@ -259,12 +250,8 @@ def header_of(parsed: Parsed, path: str, selection: Selection = EVERYTHING) -> H
         ),
         trigger=number(data, "TriggerTime"),
         vendor_scale=vendor_scale(data),
-        deselected=intern(selection.refusal({PATH: (path,), **facts(parsed.data, selection.tags)})),
+        deselected=intern(selection.refusal({PATH: (path,), **found.told(selection.tags)})),
     )
-
-
-def _meta(meta: Dataset, keyword: str) -> str:
-    return str(meta.get(keyword) or "").strip(" \0")
 
 
 def _interned(values: tuple[str, ...]) -> tuple[str, ...]:
@@ -284,11 +271,3 @@ def _differences(sop_class: tuple[str, str], uid: tuple[str, str]) -> tuple[str,
 def _context(data: Values, path: str) -> str:
     stated = ("FrameOfReferenceUID", "StudyDate", "AccessionNumber")
     return key_of((*(text(data, keyword) for keyword in stated), str(PurePosixPath(path).parent)))
-
-
-def _is_own(data: Dataset) -> bool:
-    """Whether an item of Contributing Equipment Sequence (PS3.3 C.12.1) has us as manufacturer."""
-    if "ContributingEquipmentSequence" not in data:
-        return False
-    makers = (item.get("Manufacturer") for item in data.ContributingEquipmentSequence)
-    return any(str(maker).strip().casefold() == "medclean" for maker in makers)

@@ -22,7 +22,7 @@ INFLATED_LIMIT = 1 << 28
 INFLATED_HEADER = 1 << 24
 """Bytes of a deflated data set that are looked at where its pixels are not asked for."""
 
-_PIXELS: dict[int, Literal["integer", "float"]] = {
+PIXELS: dict[int, Literal["integer", "float"]] = {
     0x7FE00008: "float",
     0x7FE00009: "float",
     0x7FE00010: "integer",
@@ -62,7 +62,7 @@ def parse_header(path: Path) -> Parsed:
         NotAnImage: It is no DICOM file, or a DICOMDIR.
         DataError: It cannot be opened, or should be DICOM and cannot be parsed.
     """
-    with _opened(path) as file:
+    with opened_file(path) as file:
         marked = _is_marked(file)
         try:
             with one_reason("cannot be parsed"):
@@ -81,7 +81,7 @@ def parse(path: Path) -> FileDataset:
         NotAnImage: As ``parse_header``.
         DataError: As ``parse_header``; or what is deflated has more than ``INFLATED_LIMIT`` bytes.
     """
-    with _opened(path) as file, one_reason("cannot be parsed"):
+    with opened_file(path) as file, one_reason("cannot be parsed"):
         _is_marked(file)
         head, content = _begun(file, INFLATED_LIMIT)
         if content is None:
@@ -120,7 +120,7 @@ def one_reason(what: str) -> Iterator[None]:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[BinaryIO]:
+def opened_file(path: Path) -> Iterator[BinaryIO]:
     """Open a regular file, and only that: what became a named pipe meanwhile does not block."""
     try:
         file = open(os.fspath(path), "rb", opener=_without_waiting)  # noqa: SIM115
@@ -152,8 +152,8 @@ def _up_to_pixels(file: BinaryIO) -> Parsed:
     begins: list[tuple[Literal["integer", "float"], int, int]] = []
 
     def at_pixels(tag: int, _: str | None, length: int) -> bool:
-        if tag in _PIXELS:
-            begins.append((_PIXELS[tag], source.tell(), length))
+        if tag in PIXELS:
+            begins.append((PIXELS[tag], source.tell(), length))
         return bool(begins)
 
     size = os.fstat(file.fileno()).st_size

@@ -54,9 +54,8 @@ class Plan:
     left_out: tuple[str, ...] = ()
     located: Located = field(default_factory=dict)
 
-    def alone(self, instance: int) -> "Plan":
-        """The plan for one instance: little to send to a worker process."""
-        path = tuple(self.sources)[instance]
+    def alone(self, path: str) -> "Plan":
+        """The plan for one instance, by the path of its file: little to send to a worker."""
         frames = {path: self.frames[path]} if path in self.frames else {}
         return replace(self, sources={path: self.sources[path]}, frames=frames)
 

@@ -9,18 +9,20 @@ from pydicom.dataset import FileDataset
 
 from medclean.archive.dicom import mosaic
 from medclean.archive.dicom.frames import Image
+from medclean.archive.dicom.glance import Glance, glance_of, taken_apart
 from medclean.archive.dicom.headers import Header, detailed, header_of
 from medclean.archive.dicom.kinds import modality_of
 from medclean.archive.dicom.modality_lut import modality_lut
-from medclean.archive.dicom.parse import NotAnImage, Parsed, one_reason, parse
-from medclean.archive.dicom.pixels import Integers, decode
+from medclean.archive.dicom.parse import NotAnImage, Parsed, one_reason, opened_file, parse
+from medclean.archive.dicom.pixels import Integers, decode, decode_quickly
 from medclean.archive.dicom.stored import (
     declared_padding,
     meaningful,
     padding,
     storable,
 )
-from medclean.archive.dicom.values import Values, number, text, unsigned, values, vendor_scale
+from medclean.archive.dicom.transcode import Opened
+from medclean.archive.dicom.values import Values, number, text, unsigned, vendor_scale
 from medclean.archive.numbers import Encoding, Pixels
 from medclean.archive.series import Series, digest_of
 from medclean.errors import DataError
@@ -30,14 +32,18 @@ class Decoded(NamedTuple):
     """A file with its pixels.
 
     Attributes:
-        data: All of its elements.
+        values: Of its elements.
         header: What a scan sees of it.
         words: ``(frames, rows, columns)``, with all bits that were decoded.
+        opened: The file taken apart, if its bytes were enough.
+        data: All of its elements, if it took pydicom: also where a table stands for a slope.
     """
 
-    data: FileDataset
+    values: Values
     header: Header
     words: Integers
+    opened: Opened | None = None
+    data: FileDataset | None = None
 
 
 def read(root: Path, series: Series, instance: int) -> Pixels:
@@ -64,20 +70,9 @@ def load(path: Path) -> Decoded:
         DataError: It cannot be read, or it is damaged.
     """
     try:
-        data = parse(path)
-        with one_reason("cannot be parsed"):
-            held = len(data.get("PixelData") or b"")
-            parsed = Parsed(data, "integer" if held else "", held)
-            header = detailed(header_of(parsed, path.name), path)
+        return _quickly(path) or _by_pydicom(path)
     except NotAnImage as why:
         raise DataError(f"has changed since it was found: {why}") from None
-    if not header.pixels:
-        raise DataError("has no pixels that can be found; is it cut off?")
-    if header.samples != 1:
-        raise DataError(f"has {header.samples} samples a pixel, expected 1")
-    if header.broken:
-        raise DataError(header.broken)
-    return Decoded(data, header, decode(data, header))
 
 
 def pixels_of(decoded: Decoded, *, vendor_units: bool = False, tiles: int = 0) -> Pixels:
@@ -92,13 +87,13 @@ def pixels_of(decoded: Decoded, *, vendor_units: bool = False, tiles: int = 0) -
     Raises:
         DataError: No slope, or none that can be inverted; or a table that is damaged.
     """
-    header, facts = decoded.header, values(decoded.data)
+    header, facts = decoded.header, decoded.values
     # Where the value does not end at Bits Stored, as in old files, no bit is taken away.
     bits = header.stored if header.high == header.stored - 1 else header.allocated
     whole = meaningful(decoded.words, bits)
     stored = mosaic.cut(whole, tiles) if tiles else whole
     ends = storable(bits, signed=header.signed)
-    if table := modality_lut(decoded.data, ends):
+    if decoded.data and (table := modality_lut(decoded.data, ends)):
         encoding = Encoding((1.0,) * len(stored), (0.0,) * len(stored), *ends, table=table)
     else:
         scales = _scales(facts, header, vendor_units, frames=len(stored))
@@ -118,6 +113,45 @@ def pixels_of(decoded: Decoded, *, vendor_units: bool = False, tiles: int = 0) -
         digest=digest_of(stored),
         syntax=header.syntax,
     )
+
+
+def _quickly(path: Path) -> Decoded | None:
+    """By the bytes of a file; None where it is odd, or its pixels cannot be decoded so."""
+    with opened_file(path) as file:
+        data = file.read()
+    found = taken_apart(data)
+    if found is None or found[0].has_lut:
+        return None
+    seen, opened = found
+    header = _checked(seen, path)
+    words = decode_quickly(opened, header)
+    return None if words is None else Decoded(seen.values, header, words, opened)
+
+
+def _by_pydicom(path: Path) -> Decoded:
+    data = parse(path)
+    with one_reason("cannot be parsed"):
+        held = len(data.get("PixelData") or b"")
+        seen = glance_of(Parsed(data, "integer" if held else "", held))
+    header = _checked(seen, path)
+    return Decoded(seen.values, header, decode(data, header), data=data)
+
+
+def _checked(seen: Glance, path: Path) -> Header:
+    """The header of a file whose pixels can be read.
+
+    Raises:
+        DataError: They cannot.
+    """
+    with one_reason("cannot be parsed"):
+        header = detailed(header_of(seen, path.name), path)
+    if not header.pixels:
+        raise DataError("has no pixels that can be found; is it cut off?")
+    if header.samples != 1:
+        raise DataError(f"has {header.samples} samples a pixel, expected 1")
+    if header.broken:
+        raise DataError(header.broken)
+    return header
 
 
 def _scales(

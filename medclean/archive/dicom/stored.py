@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from medclean.archive.numbers import Encoding, falls_into
 from medclean.volume import Mask
@@ -101,6 +100,8 @@ def _at_border(mask: Mask) -> Mask:
     """The parts of a mask ``(rows, columns)`` that touch the border of the image."""
     if not mask.any():
         return mask
+    from scipy import ndimage  # which takes long to import, and is seldom needed
+
     labels, parts = ndimage.label(mask)
     touching = np.zeros(parts + 1, bool)
     touching[_border(labels)] = True

@@ -12,10 +12,11 @@ from pydicom.uid import (
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
 )
-from pydicom.valuerep import EXPLICIT_VR_LENGTH_32, VR
+from pydicom.valuerep import EXPLICIT_VR_LENGTH_32
 
 from medclean.archive.dicom.elements import (
     UNDEFINED,
+    VRS,
     Elements,
     Key,
     Span,
@@ -25,7 +26,6 @@ from medclean.archive.dicom.elements import (
 from medclean.archive.dicom.parse import INFLATED_LIMIT
 from medclean.errors import DataError
 
-_KNOWN = frozenset(vr.value for vr in VR if len(vr.value) == 2)
 _WIDTHS = {
     **dict.fromkeys(("US", "SS", "OW", "AT"), 2),
     **dict.fromkeys(("UL", "SL", "FL", "OL", "OF"), 4),
@@ -159,4 +159,4 @@ def _looked_up(source: Elements, tag: int, signed: bool) -> str:
         return "SS" if signed else "US"
     if vr == "US or OW" and len(source.value(tag)) == 2:  # a table of one entry
         return "US"
-    return "OW" if " or " in vr else vr if vr in _KNOWN else "UN"
+    return "OW" if " or " in vr else vr if vr in VRS else "UN"

@@ -4,17 +4,14 @@ pydicom would convert by VR and raise for bad ones; that one element is bad does
 who need another. Text is taken as ASCII: only code strings, UIDs, dates and numbers are read here.
 """
 
-from collections.abc import Mapping
 from math import isfinite
 from struct import unpack
-from typing import TypeAlias
+from typing import NamedTuple, Protocol
 
-from pydicom.datadict import tag_for_keyword
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 
-Key: TypeAlias = str | int  # keyword, or tag as 0x00100010
-Values: TypeAlias = Mapping[int, RawDataElement]
+from medclean.archive.dicom.elements import Elements, Key, tag_of
 
 PHILIPS_SCALE = "Philips MR Imaging DD 001"  # the creator of RS and SS
 _B_VALUES = (
@@ -25,7 +22,47 @@ _B_VALUES = (
 _GE_OFFSET = 100_000  # GE adds a multiple of it to some b-values
 
 
-def values(data: Dataset) -> Values:
+class Raw(Protocol):
+    """An element whose value is bytes still, as pydicom's ``RawDataElement``."""
+
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def VR(self) -> str | None: ...  # noqa: N802  # pydicom's name
+    @property
+    def is_little_endian(self) -> bool: ...
+
+
+class Values(Protocol):
+    """The elements of a data set but sequences, whoever took it apart."""
+
+    def get(self, tag: int, /) -> Raw | None:
+        """An element by its tag."""
+
+
+class Found(NamedTuple):
+    """An element among spans of bytes."""
+
+    value: bytes
+    VR: str | None
+    is_little_endian: bool
+
+
+class Spanned:
+    """The elements of a data set that is spans of bytes."""
+
+    def __init__(self, elements: Elements) -> None:
+        self._spans, self._data = elements.spans, elements.data
+        self._little = elements.order == "<"
+
+    def get(self, tag: int, /) -> Found | None:
+        span = self._spans.get(tag)
+        if span is None or span.end > span.stop:  # closed by a delimiter, as sequences are
+            return None
+        return Found(self._data[span.value : span.stop], span.vr or None, self._little)
+
+
+def values(data: Dataset) -> dict[int, RawDataElement]:
     """The elements that pydicom has not converted yet: of a data set just read, all but sequences.
 
     A plain dictionary is several times faster to ask than a Dataset.
@@ -35,7 +72,7 @@ def values(data: Dataset) -> Values:
 
 def raw(data: Values, key: Key) -> bytes:
     """The bytes of a value; empty where there is none, or a sequence."""
-    element = _element(data, key)
+    element = data.get(tag_of(key))
     return element.value or b"" if element else b""
 
 
@@ -47,7 +84,8 @@ def texts(data: Values, key: Key) -> tuple[str, ...]:
 
 def text(data: Values, key: Key) -> str:
     """The first value of a text, else ``""``."""
-    return next(iter(texts(data, key)), "")
+    whole = raw(data, key).decode("ascii", "replace").strip(" \0")
+    return whole.partition("\\")[0].strip(" \0")
 
 
 def numbers(data: Values, key: Key, count: int) -> tuple[float, ...] | None:
@@ -74,7 +112,7 @@ def integer(data: Values, key: Key) -> int | None:
 
 def unsigned(data: Values, key: Key) -> int | None:
     """The first value of a US such as Rows; a smaller or larger integer is taken as one too."""
-    element = _element(data, key)
+    element = data.get(tag_of(key))
     if not (element and element.value):
         return None
     return int.from_bytes(element.value[:2], "little" if element.is_little_endian else "big")
@@ -82,7 +120,7 @@ def unsigned(data: Values, key: Key) -> int | None:
 
 def real(data: Values, key: Key) -> float | None:
     """The value of an FL or FD, or of a DS that a vendor wrote instead, if it is finite."""
-    element = _element(data, key)
+    element = data.get(tag_of(key))
     if not (element and element.value):
         return None
     kind = {4: "f", 8: "d"}.get(len(element.value))
@@ -116,13 +154,7 @@ def b_value(data: Values) -> float | None:
 def private(data: Values, group: int, creator: str, number: int) -> int | None:
     """The tag of a private element, wherever its creator has put its block (PS3.5 7.8)."""
     for block in range(0x10, 0x20):
-        if text(data, group << 16 | block) == creator:
+        tag = group << 16 | block
+        if data.get(tag) and text(data, tag) == creator:  # there seldom is any
             return group << 16 | block << 8 | number
     return None
-
-
-def _element(data: Values, key: Key) -> RawDataElement | None:
-    tag = tag_for_keyword(key) if isinstance(key, str) else key
-    if tag is None:
-        raise KeyError(key)
-    return data.get(tag)

@@ -1,5 +1,6 @@
 """One derived file from one source file, or from the pixels that a model made of it."""
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from medclean.archive.derivation import Written
+from medclean.archive.derivation import Made, Role, Written
 from medclean.archive.dicom import mosaic
 from medclean.archive.dicom.derive import derived
 from medclean.archive.dicom.elements import Changes, Elements, Value, element
@@ -20,14 +21,15 @@ from medclean.archive.dicom.encode import NATIVE, encode
 from medclean.archive.dicom.lossy import lossy_history
 from medclean.archive.dicom.overlays import buried, moved_overlays
 from medclean.archive.dicom.parse import one_reason
+from medclean.archive.dicom.pixels import Integers
 from medclean.archive.dicom.plan import Plan
-from medclean.archive.dicom.read import load
+from medclean.archive.dicom.read import load, pixels_of
 from medclean.archive.dicom.residual import residual
 from medclean.archive.dicom.transcode import Opened, deflated, opened, transcoded
 from medclean.archive.dicom.uids import IMPLEMENTATION_CLASS, instance_uid
-from medclean.archive.numbers import Stored
+from medclean.archive.numbers import Pixels, Stored, by_role
 from medclean.archive.series import Series
-from medclean.files import write_whole
+from medclean.files import write_parts
 
 
 def write(
@@ -47,9 +49,55 @@ def write(
         DataError: The source cannot be read, or not be written as asked.
         WriteError: Permission, full disk and the like.
     """
-    file = series.instances[instance]
+    path = root / series.instances[instance].path
     with one_reason("cannot be taken apart"):
-        found = opened((root / file.path).read_bytes())
+        found = opened(path.read_bytes())
+    made = _made(found, lambda: load(path).words, series, instance, stored, plan)
+    write_parts(to, made.parts)
+    return made.written
+
+
+def remade(
+    root: Path,
+    series: Series,
+    instance: int,
+    change: Callable[[Pixels], Stored],
+    plans: Mapping[Role, Plan],
+) -> dict[Role, Made]:
+    """Read a file of a series and make what is derived from it, in one go; can run in a worker.
+
+    Args:
+        root: As for ``write``; so are ``series`` and ``instance``.
+        series: See there.
+        instance: See there.
+        change: Makes the new pixels.
+        plans: As there, for each role.
+
+    Raises:
+        DataError: The source cannot be read, or not be written as asked.
+    """
+    file = series.instances[instance]
+    decoded = load(root / file.path)
+    pixels = pixels_of(decoded, vendor_units=file.vendor_units, tiles=file.tiles)
+    stored = change(pixels)
+    with one_reason("cannot be taken apart"):
+        found = decoded.opened or opened((root / file.path).read_bytes())
+    return {
+        role: _made(found, lambda: decoded.words, series, instance, new, plans[role])
+        for role, new in by_role(stored, pixels, plans)
+    }
+
+
+def _made(
+    found: Opened,
+    words: Callable[[], Integers],
+    series: Series,
+    instance: int,
+    stored: Stored,
+    plan: Plan,
+) -> Made:
+    """What is derived from a file taken apart; ``words``: its pixels with all their bits."""
+    file = series.instances[instance]
     new = encode(
         mosaic.joined(stored.array) if file.tiles else stored.array,
         wanted=plan.syntax,
@@ -73,17 +121,16 @@ def write(
         **derived(source, series, instance, plan, uid),
         **lossy_history(found.elements, found.syntax, stored.array.size),
         **extremes(source, stored.array),
-        **_overlays(source, found.syntax, root / file.path),
+        **_overlays(source, found.syntax, words),
         **(residual(source, series, instance, plan, stored) if stored.denoised else {}),
         **new.elements,
     }
-    body = source.patched(changes)
+    body = source.patches(changes)
     if new.syntax == DeflatedExplicitVRLittleEndian:
-        body = deflated(body)
-    content = b"".join((file_meta(file.sop_class, uid, new.syntax, plan.derivation.version), body))
-    return Written(
-        sha256=write_whole(to, content, lasting=False),
-        bytes=len(content),
+        body = [deflated(b"".join(body))]
+    parts = [file_meta(file.sop_class, uid, new.syntax, plan.derivation.version), *body]
+    return Made.of(
+        parts,
         uid=uid,
         syntax=new.syntax,
         clamped=stored.clamped,
@@ -127,8 +174,8 @@ def _encoded_for(found: Opened, syntax: UID) -> Elements:
     return Elements(data, 0, len(data))
 
 
-def _overlays(source: Elements, syntax: str, path: Path) -> Changes:
+def _overlays(source: Elements, syntax: str, words: Callable[[], Integers]) -> Changes:
     """Only these keep the bits above Bits Stored; other decoders may leave garbage there."""
     if syntax not in (*NATIVE, ExplicitVRBigEndian, RLELossless) or not buried(source):
         return {}
-    return moved_overlays(source, load(path).words)
+    return moved_overlays(source, words())

@@ -1,9 +1,10 @@
 """NIfTI out: other values in the file that they came from."""
 
 import zlib
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from medclean.archive.derivation import Written
+from medclean.archive.derivation import Made, Role, Written
 from medclean.archive.nifti.header import (
     SIDECARS,
     is_compressed,
@@ -12,9 +13,10 @@ from medclean.archive.nifti.header import (
     stem,
     unpacked_whole,
 )
-from medclean.archive.numbers import Stored
+from medclean.archive.nifti.read import read
+from medclean.archive.numbers import Pixels, Stored, by_role
 from medclean.archive.series import Series
-from medclean.files import write_whole
+from medclean.files import write_parts
 
 LEVEL = 6  # of zlib: the usual one
 
@@ -40,7 +42,36 @@ def write(
         DataError: The source cannot be read again.
         WriteError: The file cannot be written.
     """
-    path = root / series.instances[instance].path
+    made = _made(root / series.instances[instance].path, stored)
+    write_parts(to, made.parts)
+    return made.written
+
+
+def remade(
+    root: Path,
+    series: Series,
+    instance: int,
+    change: Callable[[Pixels], Stored],
+    plans: Mapping[Role, object],
+) -> dict[Role, Made]:
+    """Read a file of a series and make what is derived from it.
+
+    Args:
+        root: As for ``write``; so are ``series`` and ``instance``.
+        series: See there.
+        instance: See there.
+        change: Makes the new values.
+        plans: As there, for each role.
+
+    Raises:
+        DataError: The source cannot be read.
+    """
+    path, pixels = root / series.instances[instance].path, read(root, series, instance)
+    new = by_role(change(pixels), pixels, plans)
+    return {role: _made(path, stored) for role, stored in new}
+
+
+def _made(path: Path, stored: Stored) -> Made:
     header = read_header(path)
     raw = unpacked_whole(path, header)
     kind = stored.array.dtype.newbyteorder(header.dtype.byteorder)
@@ -50,7 +81,7 @@ def write(
     if is_compressed(path):
         packer = zlib.compressobj(LEVEL, wbits=31)  # a gzip stream without name and time
         content = packer.compress(content) + packer.flush()
-    return Written(write_whole(to, content, lasting=False), len(content), clamped=stored.clamped)
+    return Made.of([content], clamped=stored.clamped)
 
 
 def sidecars(root: Path, path: str) -> tuple[str, ...]:
