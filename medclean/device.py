@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from medclean.errors import MissingError, unknown
@@ -58,6 +59,15 @@ def processors() -> int:
     return os.cpu_count() or 1
 
 
+def share_processes(workers: int | None = None) -> int:
+    """How many worker processes compute where this process only tells them what to do.
+
+    Args:
+        workers: That were asked for; one a processor if None, and never more.
+    """
+    return min(workers or processors(), processors())
+
+
 def share_threads(workers: int | None = None, *, device: str = "cpu") -> Share:
     """Divide the processors between worker processes and torch's threads, which are set here.
 
@@ -101,6 +111,20 @@ def precision(
     able = torch.cuda.get_device_capability(device) >= (8, 0)
     safe = difference["noise"] < _MOST_NOISE and abs(difference["bias"]) < _MOST_BIAS
     return "bf16" if able and safe else "float32"
+
+
+def filter_class() -> dict[str, Any]:
+    """What the rounding of filters depends on: as ``machine_class``, without torch."""
+    import numpy as np
+
+    found: Any = np.show_config(mode="dicts")
+    libraries = {name: version(name) for name in ("numpy", "scipy", "scikit-image")}
+    return {
+        "device": "cpu",
+        "name": " ".join(found["SIMD Extensions"]["found"]),
+        "dtype": "float32",
+        **libraries,
+    }
 
 
 def machine_class(

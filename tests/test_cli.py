@@ -288,7 +288,9 @@ def test_a_reader_who_leaves_is_no_failure():
 
 
 def test_a_stop_while_modules_load_has_its_status(tmp_path):
-    (tmp_path / "torch.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGTERM)\n")
+    (tmp_path / "pydicom.py").write_text(
+        "import os, signal\nos.kill(os.getpid(), signal.SIGTERM)\n"
+    )
     env = {**os.environ, "PYTHONPATH": os.pathsep.join((str(tmp_path), str(ROOT)))}
     words = ["denoise", "study", "--model", "nlm"]
     done = subprocess.run(

@@ -23,7 +23,19 @@ from medclean.inference.ladder import OutOfMemory
 from medclean.jobs.denoise import DenoiseJob
 from medclean.log import Log
 from medclean.models._base import Model
+from medclean.models._filter import Filter
 from medclean.pipelines.denoise import denoise
+
+
+class Fragile(Filter):
+    """A filter with a bug."""
+
+    scope, receptive_field, wants_scale, code = "slice", 1, False, "113087"
+
+    def denoise(self, images, given):
+        if given.modality == "MR":
+            raise ZeroDivisionError("a bug")
+        return images
 
 
 def run(study, out, model="identity", **settings):
@@ -237,15 +249,15 @@ def test_out_of_memory_goes_down_the_ladder_and_is_remembered(study, tmp_path, m
         return whole(self, images, given)
 
     monkeypatch.setattr(Engine, "denoise", small)
-    out = tmp_path / "out"
-    assert run(study, out, "median", batch=4).exit == Exit.DONE
+    out, study = tmp_path / "out", study / "mr"
+    assert run(study, out, "dgan", batch=4).exit == Exit.DONE
     journal = (out / "medclean-run" / "journal.jsonl").read_text()
     assert "out of memory" in journal
     assert "batch 4, whole slices" in journal
     for batch in (4, 1, 2):  # the step of before, wherever today's ladder begins
         batches.clear()
-        (out / "ct" / "0001.dcm").unlink()
-        assert run(study, out, "median", batch=batch).exit == Exit.DONE
+        (out / "0001.dcm").unlink()
+        assert run(study, out, "dgan", batch=batch).exit == Exit.DONE
         assert set(batches) == {1}
 
 
@@ -371,15 +383,34 @@ def test_a_network_that_has_no_weights_at_all(study, tmp_path):
 
 
 def test_a_bug_in_one_series_costs_no_other(study, tmp_path, monkeypatch):
-    whole = Engine.denoise
-
-    def fragile(self, images, given):
-        if given.modality == "MR":
-            raise ZeroDivisionError("a bug")
-        return whole(self, images, given)
-
-    monkeypatch.setattr(Engine, "denoise", fragile)
-    with pytest.raises(ZeroDivisionError):
-        run(study, tmp_path / "out")
+    monkeypatch.setattr(
+        Denoiser, "of", lambda spec, force: Denoiser("median", Fragile(Fragile.Options()), {})
+    )
+    with pytest.raises(ZeroDivisionError) as bug:
+        run(study, tmp_path / "out", "median")
+    assert "in denoise" in bug.value.__notes__[0]
     assert manifest(tmp_path / "out")["tally"]["exit"] == Exit.BUG
     assert {path.split("/")[0] for path in tree(tmp_path / "out")} == {"ct", "pt"}
+
+
+def test_a_filter_gives_the_same_in_workers_and_in_an_engine(study, tmp_path, monkeypatch):
+    workers, engine = tmp_path / "workers", tmp_path / "engine"
+    run(study, workers, "nlm", strength=0.7)
+    monkeypatch.setattr(Denoiser, "filter", None)
+    run(study, engine, "nlm", strength=0.7)
+    assert tree(workers) == tree(engine)
+
+
+def test_files_that_are_staged_are_not_made_again(study, tmp_path):
+    bad, out = study / "mr" / "0004.dcm", tmp_path / "out"
+    whole = bad.read_bytes()
+    bad.write_bytes(whole[:-600] + bytes(600))  # as long as before, and no longer RLE
+    assert run(study / "mr", out).exit == Exit.BAD_DATA
+    journal = map(json.loads, (out / "medclean-run" / "journal.jsonl").read_text().splitlines())
+    names = [line["path"] for line in journal if line["kind"] == "staged"]
+    (folder,) = (out / "medclean-run" / "staging").iterdir()
+    before = {name: (folder / name).stat().st_mtime_ns for name in names}
+    bad.write_bytes(whole)
+    assert run(study / "mr", out).exit == Exit.DONE
+    assert before
+    assert {name: (out / name).stat().st_mtime_ns for name in before} == before

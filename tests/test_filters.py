@@ -10,10 +10,15 @@ import torch
 
 from medclean.catalog import MODELS
 from medclean.errors import MissingError
+from medclean.models._base import Model
 from medclean.physics.signal.rician import restore, stabilise
 from tiny import GIVEN
 
 SIGNALS = (0, 0.5, 1, 1.5, 2, 3, 4, 6, 10, 50)  # in sigma
+
+
+def made(spec):
+    return Model.of(MODELS.make(spec))
 
 
 def step(height=40.0):
@@ -32,7 +37,7 @@ def rician(signal, count=400_000):
 @pytest.mark.parametrize("name", ["nlm", "tv", "wavelet", "adf"])
 def test_noise_goes_and_a_step_stays(name):
     clean, noisy = step()
-    denoised = MODELS.make(name).denoise(noisy, replace(GIVEN, sigma=1.0))
+    denoised = made(name).denoise(noisy, replace(GIVEN, sigma=1.0))
     inside = (denoised - clean)[..., 6:-6, 6:-6]
     assert inside.std() < 0.55
     assert inside.abs().max() < 3
@@ -42,7 +47,7 @@ def test_noise_goes_and_a_step_stays(name):
 
 def test_diffusion_moves_values_about_and_makes_none():
     _, noisy = step(height=3.0)
-    denoised = MODELS.make("adf:kappa=3,dt=0.25").denoise(noisy, replace(GIVEN, sigma=1.0))
+    denoised = made("adf:kappa=3,dt=0.25").denoise(noisy, replace(GIVEN, sigma=1.0))
     assert denoised.mean() == pytest.approx(float(noisy.mean()), abs=1e-4)
     assert noisy.min() <= denoised.min() <= denoised.max() <= noisy.max()
     assert denoised.std() < noisy.std()
@@ -50,7 +55,7 @@ def test_diffusion_moves_values_about_and_makes_none():
 
 def test_diffusion_is_halved_at_kappa():
     pair = torch.tensor([0.0, 2.0]).view(1, 1, 1, 2)
-    once = MODELS.make("adf:kappa=2,iterations=1,dt=0.25").denoise(pair, replace(GIVEN, sigma=1.0))
+    once = made("adf:kappa=2,iterations=1,dt=0.25").denoise(pair, replace(GIVEN, sigma=1.0))
     assert once.flatten().tolist() == [0.25, 1.75]  # 0.25 * 2 * 1 / (1 + 1) each
 
 
@@ -95,12 +100,12 @@ def packages(monkeypatch):
     bm4d.BM4DStages = SimpleNamespace(HARD_THRESHOLDING="first")
     for name, module in (("bm3d", bm3d), ("bm4d", bm4d)):
         monkeypatch.setitem(sys.modules, name, module)
-    monkeypatch.setattr("medclean.models._base.find_spec", lambda package: package in sys.modules)
+    monkeypatch.setattr("medclean.models._filter.find_spec", lambda package: package in sys.modules)
     return asked
 
 
 def test_bm3d_gets_room_a_level_and_one_thread(monkeypatch):
-    asked, model = packages(monkeypatch), MODELS.make("bm3d")
+    asked, model = packages(monkeypatch), made("bm3d")
     noisy = torch.rand(3, 1, 5, 40)
     levels = torch.tensor([0.0, 0.1, 0.2]).view(3, 1, 1, 1)
     denoised = model.denoise(noisy, replace(GIVEN, sigma=levels))
@@ -117,7 +122,7 @@ def test_filters_remove_the_bias_of_rician_noise(name):
     signal[..., :32] = 0
     noisy = torch.from_numpy(rician(signal.numpy().ravel(), 64 * 64)).float().view(signal.shape)
     plain, fair = (
-        MODELS.make(f"{name}:noise={noise}").denoise(noisy, replace(GIVEN, sigma=1.0))
+        made(f"{name}:noise={noise}").denoise(noisy, replace(GIVEN, sigma=1.0))
         for noise in ("gaussian", "rician")
     )
     errors = [(denoised - signal).square().mean().sqrt() for denoised in (noisy, plain, fair)]
@@ -129,14 +134,14 @@ def test_rician_noise_leaves_no_bias(monkeypatch, name):
     packages(monkeypatch)
     noisy = torch.from_numpy(30 * rician(1.0, 64 * 64)).float().view(1, 64, 64)
     noisy, given = noisy[None] if name == "bm3d" else noisy, replace(GIVEN, sigma=30.0)
-    plain, fair = (MODELS.make(f"{name}:noise={n}") for n in ("gaussian", "rician"))
+    plain, fair = (made(f"{name}:noise={n}") for n in ("gaussian", "rician"))
     assert plain.denoise(noisy, given).mean() > 40
     assert fair.denoise(noisy, given).mean() == pytest.approx(30, abs=2)
 
 
 @pytest.mark.parametrize(("slices", "blocks"), [(4, "Flat"), (5, "Deep")])
 def test_bm4d_takes_a_series_in_two_stages(monkeypatch, slices, blocks):
-    asked, model, shares = packages(monkeypatch), MODELS.make("bm4d"), []
+    asked, model, shares = packages(monkeypatch), made("bm4d"), []
     given = replace(GIVEN, progress=shares.append)
     denoised = model.denoise(torch.rand(slices, 33, 40), given)
     assert denoised.shape == (slices, 33, 40)
@@ -149,9 +154,9 @@ def test_bm4d_takes_a_series_in_two_stages(monkeypatch, slices, blocks):
 
 @pytest.mark.parametrize("name", ["bm3d", "bm4d"])
 def test_an_extra_that_is_not_there_says_its_licence(monkeypatch, name):
-    monkeypatch.setattr("medclean.models._base.find_spec", lambda package: None)
+    monkeypatch.setattr("medclean.models._filter.find_spec", lambda package: None)
     with pytest.raises(MissingError, match=f"non-commercial use only.*pip install {name}"):
-        MODELS.make(name)
+        made(name)
 
 
 @pytest.mark.slow
@@ -159,5 +164,5 @@ def test_stages_of_bm4d_one_by_one_give_what_it_gives():
     bm4d = pytest.importorskip("bm4d")
     noisy = np.random.default_rng(0).standard_normal((6, 40, 32)).astype(np.float32)
     whole = bm4d.bm4d(np.moveaxis(noisy, 0, -1), 0.5, bm4d.BM4DProfile())
-    ours = MODELS.make("bm4d").denoise(torch.from_numpy(noisy), replace(GIVEN, sigma=0.5))
+    ours = made("bm4d").denoise(torch.from_numpy(noisy), replace(GIVEN, sigma=0.5))
     np.testing.assert_allclose(ours, np.moveaxis(whole, -1, 0), atol=1e-5)

@@ -14,6 +14,7 @@ from medclean.archive.runs.journal import lines, segments
 from medclean.cli import app
 from medclean.cli._safety import table
 from medclean.errors import Exit, Stopped, UsageError
+from medclean.inference.denoiser import Denoiser
 from medclean.inference.engine import Engine
 from medclean.jobs.denoise import DenoiseJob
 from medclean.log import Log
@@ -56,8 +57,9 @@ def study(tmp_path):
 
 @pytest.fixture
 def shifted(monkeypatch):
-    """A model that adds 8 to whatever it is for."""
+    """A model that adds 8 to whatever it is for; computed here, not in workers."""
     whole = Engine.denoise
+    monkeypatch.setattr(Denoiser, "filter", None)
     monkeypatch.setattr(Engine, "denoise", lambda *given: whole(*given) + np.float32(8))
 
 
@@ -102,6 +104,7 @@ def test_scale_is_measured_where_no_model_asks_for_it(study, tmp_path):
 
 
 def test_figures_do_not_depend_on_where_a_run_was_stopped(study, tmp_path, monkeypatch):
+    monkeypatch.setattr(Denoiser, "filter", None)  # to be stopped at a slice
     run(study, tmp_path / "whole", batch=1)
     calls, whole = [], Engine.denoise
 
@@ -176,3 +179,14 @@ def test_many_series_take_few_lines(monkeypatch):
     monkeypatch.setenv("NO_COLOR", "1")
     assert "\x1b[31m" not in table(many)
     assert table([]) == ""
+
+
+def test_figures_are_the_same_wherever_a_filter_is_applied(study, tmp_path, monkeypatch):
+    run(study, tmp_path / "workers")
+    monkeypatch.setattr(Denoiser, "filter", None)
+    run(study, tmp_path / "here")
+    workers, here = series(tmp_path / "workers"), series(tmp_path / "here")
+    assert {kind: one["safety"] for kind, one in workers.items()} == {
+        kind: one["safety"] for kind, one in here.items()
+    }
+    assert workers["CT"]["safety"]["noise"]["value"] < 1

@@ -208,7 +208,7 @@ def test_a_bug_shows_no_values(tmp_path, planting, said, monkeypatch, debug):
     monkeypatch.setattr(Engine, "denoise", broken)
     monkeypatch.setenv("MEDCLEAN_DEBUG", debug)
     words = ["denoise", tmp_path / "study", "-o", tmp_path / "out", "--model", "median"]
-    status, (out, err, *left) = said(*words)
+    status, (out, err, *left) = said(*words, "--ensemble")  # computed here, not in workers
     assert status == Exit.BUG
     assert "test_identifiers.py" in err
     assert planting.found_in([out, *left]) == []
@@ -239,7 +239,8 @@ def test_the_search_finds_what_is_said(tmp_path, planting, said, monkeypatch):
 
     monkeypatch.setattr(Engine, "denoise", quotes)
     out = tmp_path / "out"
-    _, texts = said("denoise", tmp_path / "study", "-o", out, "--model", "median")
+    words = ["denoise", tmp_path / "study", "-o", out, "--model", "median"]
+    _, texts = said(*words, "--ensemble")  # computed here, not in workers
     assert name in planting.found_in(texts)
     assert name in planting.found_in([texts[1]])  # stderr
     for path in (out / "medclean-run").glob("*.json*"):

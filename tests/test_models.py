@@ -12,6 +12,7 @@ import medclean
 from medclean.catalog import MODELS
 from medclean.errors import DataError, UsageError
 from medclean.learning.stepper import Stepper
+from medclean.models._base import Model
 from medclean.models.dgan import weights_of
 from medclean.models.mirnet import mixed
 from tiny import ENTRIES, FILTERS, GIVEN, SLICEWISE, TRAINABLE, batches, each, play, tiny
@@ -31,7 +32,7 @@ def test_file_says_what_the_model_is(name):
     model, entry = tiny(name), ENTRIES[name]
     assert all(hasattr(model, fact) for fact in FACTS)
     assert {"kind", "scope", "code"} <= entry.facts.keys()
-    assert {fact: getattr(type(model), fact) for fact in entry.facts} == entry.facts
+    assert {fact: getattr(MODELS.provided(name), fact) for fact in entry.facts} == entry.facts
     defaults = {field.name: field.default for field in fields(model.Options)}
     assert {option: default for option, (_, default, _) in entry.options.items()} == defaults
     assert all(option.help for option in entry.options.values())
@@ -106,8 +107,8 @@ def test_identity_keeps_every_bit():
 
 def test_filters_stay_within_a_slice():
     noisy = images(tiny("gaussian"))
-    blurred = MODELS.make("gaussian:sigma=1.5").denoise(noisy, GIVEN)
-    middle = MODELS.make("median:size=5").denoise(noisy, GIVEN)
+    blurred = Model.of(MODELS.make("gaussian:sigma=1.5")).denoise(noisy, GIVEN)
+    middle = Model.of(MODELS.make("median:size=5")).denoise(noisy, GIVEN)
     for n, image in enumerate(noisy[:, 0].numpy()):
         torch.testing.assert_close(blurred[n, 0], torch.from_numpy(gaussian_filter(image, 1.5)))
         assert torch.equal(middle[n, 0], torch.from_numpy(median_filter(image, 5)))
@@ -128,7 +129,7 @@ def test_filters_take_the_level_of_each_image_in_its_units(name):
 
 @pytest.mark.parametrize("name", TOLD)
 def test_filters_ask_for_a_level_that_they_were_not_told(name):
-    silent, told = tiny(name), MODELS.make(f"{name}:sigma=10%")
+    silent, told = tiny(name), Model.of(MODELS.make(f"{name}:sigma=10%"))
     noisy, given = images(silent), replace(GIVEN, sigma=None)
     assert (silent.wants_sigma, told.wants_sigma) == (True, False)
     with pytest.raises(UsageError, match=f"{name}:sigma"):

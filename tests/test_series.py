@@ -61,7 +61,7 @@ class BM4D(ModuleType):
 def bm4d(monkeypatch):
     package = BM4D()
     monkeypatch.setitem(sys.modules, "bm4d", package)
-    monkeypatch.setattr("medclean.models._base.find_spec", lambda name: name == "bm4d")
+    monkeypatch.setattr("medclean.models._filter.find_spec", lambda name: name == "bm4d")
     return package
 
 

@@ -10,6 +10,7 @@ from torch.nn.functional import interpolate, l1_loss
 from medclean.catalog import MODELS
 from medclean.learning.batch import Batch
 from medclean.learning.turn import Learner, Turn
+from medclean.models._base import Model
 from medclean.volume import Given
 
 torch.set_num_threads(1)
@@ -106,7 +107,7 @@ def tiny(name, **options):
     if package := ENTRIES[name].facts.get("package"):
         pytest.importorskip(package)
     chosen = {k: v for k, v in (SIZES | options).items() if k in ENTRIES[name].options}
-    return MODELS.make(f"{name}:" + ",".join(f"{k}={v}" for k, v in chosen.items()))
+    return Model.of(MODELS.make(f"{name}:" + ",".join(f"{k}={v}" for k, v in chosen.items())))
 
 
 def batches(start=0):

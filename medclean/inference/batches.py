@@ -4,8 +4,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
+import numpy as np
+
 from medclean.archive.numbers import Pixels
 from medclean.archive.series import Frame, Series
+from medclean.volume import Image, Mask
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,18 @@ def cancel(futures: Iterable["Future[Pixels]"]) -> None:
     """Give up what has not begun."""
     for future in futures:
         future.cancel()
+
+
+def visible(image: Image, padding: Mask) -> Image:
+    """An image with the least value of its own where there is none: no model sees padding.
+
+    Args:
+        image: ``(rows, columns)``.
+        padding: True where its pixels are no part of it.
+    """
+    if not padding.any() or padding.all():
+        return image
+    return np.where(padding, image[~padding].min(), image)
 
 
 def _window(frames: Sequence[Frame], place: int, context: int) -> tuple[Frame, ...]:

@@ -3,15 +3,18 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from medclean import checkpoints
 from medclean.archive.series import Series
 from medclean.catalog import MODELS, NORMALISERS
 from medclean.checkpoints import Loaded
 from medclean.errors import UsageError, unknown
-from medclean.models._base import Model
+from medclean.models._filter import Filter
 from medclean.options import parse
+
+if TYPE_CHECKING:
+    from medclean.models._base import Model
 
 TRAINED = ("gan", "network")
 
@@ -28,7 +31,7 @@ class Denoiser:
     """
 
     name: str
-    plain: Model | None
+    plain: "Model | Filter | None"
     trained: Mapping[str, Loaded]
     force: bool = False
 
@@ -51,7 +54,7 @@ class Denoiser:
         if name not in MODELS:
             raise unknown("model", name, MODELS)
         if MODELS.entry(name).facts["kind"] not in TRAINED:
-            return cls(name, MODELS.make(spec).eval(), {}, force)
+            return cls(name, MODELS.make(spec), {}, force)
         if options:
             raise UsageError(
                 f"{spec}: the options of a trained network stand in its card; "
@@ -65,6 +68,11 @@ class Denoiser:
         if not found:
             checkpoints.pick(name, "")
         return cls(name, None, found, force)
+
+    @property
+    def filter(self) -> Filter | None:
+        """The filter that worker processes apply by themselves, if it is one."""
+        return self.plain if isinstance(self.plain, Filter) else None
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -97,7 +105,7 @@ class Denoiser:
         """The network for a modality that ``refusal`` let pass."""
         return self.trained.get(modality) or next(iter(self.trained.values()))
 
-    def model(self, modality: str) -> Model:
+    def model(self, modality: str) -> "Model | Filter":
         """The model for a modality that ``refusal`` let pass."""
         return self.plain or self.loaded(modality).model
 

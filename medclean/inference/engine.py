@@ -13,6 +13,7 @@ from medclean.inference.frozen import frozen, thinned
 from medclean.inference.ladder import OutOfMemory, Rung, is_out_of_memory
 from medclean.inference.tiles import by_tiles
 from medclean.models._base import Model
+from medclean.models._filter import Filter
 from medclean.volume import Given, Image
 
 OVERLAP = 64  # pixels, of tiles that are given statistics: far details matter little then
@@ -39,10 +40,10 @@ class Engine:
     ensemble: bool = False
 
     @classmethod
-    def on(cls, rung: Rung, model: Model, **settings: Any) -> "Engine":
+    def on(cls, rung: Rung, made: Model | Filter, **settings: Any) -> "Engine":
         """Move a model to the device of a rung and make it ready; float32 is float32 there."""
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
-        model = model.to(rung.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]  # torch's stub lacks it
+        model = Model.of(made).to(rung.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]  # torch's stub lacks it
         return cls(model, rung=rung, **settings)
 
     def denoise(self, images: Image, given: Given) -> Image:

@@ -3,8 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-import torch
-
 _SAID = ("can't allocate memory", "ALLOC_FAILED", "out of memory")  # CPU, cuDNN and cuBLAS, MPS
 TILES = (512, 256)  # pixels; narrower ones cost more in overlap than they save
 
@@ -52,6 +50,8 @@ def below(rung: Rung, *, by_slice: bool) -> Iterator[Rung]:
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error of torch or numpy says that memory ran out."""
+    import torch
+
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     return isinstance(error, RuntimeError) and any(text in str(error) for text in _SAID)

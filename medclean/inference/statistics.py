@@ -1,6 +1,6 @@
 """What is measured once a series, before any slice is denoised: its scale and its noise."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from medclean.archive import formats
 from medclean.archive.series import Series
 from medclean.archive.workers import Workers
-from medclean.physics.signal.noise_level import noise_level, series_noise_level
 from medclean.volume import CT_SCALE, Image, Mask
 
 SHARE = 0.999  # of the voxels lie at or below what "1" means
@@ -103,10 +102,7 @@ def summarise(real: Image, padding: Mask | None, *, total: int, noise: bool) -> 
     """
     voxels = real[~padding] if padding is not None else real.ravel()
     top = _highest(voxels, total)
-    body = [None] * len(real) if padding is None else ~padding
-    levels = (
-        [noise_level(image, mask) for image, mask in zip(real, body, strict=True)] if noise else []
-    )
+    levels = _levels(real, padding) if noise else ()
     return Summary(voxels.size, top, tuple(level for level in levels if level > 0))
 
 
@@ -118,7 +114,7 @@ def statistics(
     The scale is the exact 99.9th percentile of all voxels (numpy's linear rule), 4000 HU for CT,
     and 1 where it would be 0.
     """
-    sigma = series_noise_level(summary.noise)
+    sigma = _together(summary.noise) if summary.noise else 0.0
     if modality == "CT":
         return Statistics(CT_SCALE, sigma)
     top, count = np.sort(summary.top), summary.voxels
@@ -127,6 +123,19 @@ def statistics(
     place = len(top) - 1 if rule == "max" else SHARE * (count - 1) - (count - len(top))
     scale = float(np.interp(place, np.arange(len(top)), top))
     return Statistics(scale or 1.0, sigma)
+
+
+def _levels(real: Image, padding: Mask | None) -> list[float]:
+    from medclean.physics.signal.noise_level import noise_level  # which takes long to import
+
+    body = [None] * len(real) if padding is None else ~padding
+    return [noise_level(image, mask) for image, mask in zip(real, body, strict=True)]
+
+
+def _together(levels: Iterable[float]) -> float:
+    from medclean.physics.signal.noise_level import series_noise_level
+
+    return series_noise_level(levels)
 
 
 def _highest(voxels: NDArray[np.float32], total: int) -> NDArray[np.float32]:

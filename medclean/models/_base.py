@@ -1,19 +1,25 @@
 """What a model is: a denoiser that states how it is called and how it learns."""
 
-from dataclasses import dataclass
-from importlib.util import find_spec
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from medclean.errors import MissingError
 from medclean.learning.turn import Learner
+from medclean.models._filter import Filter, need
 from medclean.volume import Given
+
+_FACTS = (  # that filters state too
+    *("kind", "scope", "context", "receptive_field", "stride", "learns_from"),
+    *("wants_sigma", "wants_scale", "in_units", "code", "Options"),
+)
 
 
 class Model(Learner):
     """A network, a filter (nothing to train) or a solver (learns while it denoises).
+
+    Filters of single slices are better written as a ``Filter``.
 
     A network's ``forward`` is what training sees, and usually all there is. Facts that do not
     depend on options are plain literals of the class, so that listings read them from the file.
@@ -61,14 +67,34 @@ class Model(Learner):
             MissingError: The package that it needs is not installed.
         """
         super().__init__()
-        if self.package and not find_spec(self.package):
-            raise MissingError(
-                f"the Python package {self.package} is not installed; its licence is for "
-                f"{self.licence}: where you may, `python -m pip install {self.package}`"
-            )
+        need(self.package, self.licence)
         self.options = options
+
+    @staticmethod
+    def of(made: "Model | Filter") -> "Model":
+        """What a catalogue made, as a model."""
+        return Filtering(made) if isinstance(made, Filter) else made
 
     @torch.no_grad()
     def denoise(self, images: Tensor, given: Given) -> Tensor:
         """Images as ``scope`` says, of any H and W, to denoised ones in the same units."""
         return self(images, given)
+
+
+class Filtering(Model):
+    """A filter where a model is asked for: its arrays as tensors."""
+
+    def __init__(self, filter_: Filter) -> None:
+        super().__init__(filter_.options)
+        self.filter = filter_
+        for fact in _FACTS:
+            setattr(self, fact, getattr(filter_, fact))
+
+    def forward(self, images: Tensor, given: Given) -> Tensor:
+        plain = replace(given, scale=_plain(given.scale), sigma=_plain(given.sigma))
+        array = self.filter.denoise(images.numpy(force=True), plain)
+        return torch.from_numpy(array).to(images.device)
+
+
+def _plain(value: Any) -> Any:
+    return value.numpy(force=True) if isinstance(value, Tensor) else value

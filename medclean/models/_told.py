@@ -5,13 +5,11 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from medclean.errors import UsageError
 from medclean.physics.signal.rician import restore, stabilise
-from medclean.volume import Given, Level, level_of
+from medclean.volume import Given, Image, Level, level_of
 
 Remove: TypeAlias = Callable[[NDArray[Any], float], NDArray[Any]]  # Gaussian noise of a sigma
 
@@ -32,11 +30,11 @@ class Told:
         if self.sigma is not None:
             level_of(self.sigma)
 
-    def each_slice(self, images: Tensor, given: Given, *, name: str, remove: Remove) -> Tensor:
-        """Denoise the slices of ``(N, 1, H, W)`` one by one, on the processor.
+    def each_slice(self, images: Image, given: Given, *, name: str, remove: Remove) -> Image:
+        """Denoise the slices of ``(N, 1, H, W)`` one by one.
 
         Args:
-            images: On any device.
+            images: In the unit that ``given`` states.
             given: Knows the measured level, of all or of each, where the option leaves it open.
             name: Of the model, for the error.
             remove: Takes a slice ``(H, W)``; one whose level is 0 is left as it is.
@@ -44,14 +42,12 @@ class Told:
         Raises:
             UsageError: Nobody said the level.
         """
-        sigma = self.level(given, name)
-        levels = np.ravel(sigma.cpu() if isinstance(sigma, Tensor) else sigma)
-        slices = images[:, 0].cpu().numpy()
+        levels, slices = np.ravel(self.level(given, name)), images[:, 0]
         results = [
             self.denoised(image, float(level), remove)
             for image, level in zip(slices, np.broadcast_to(levels, len(slices)), strict=True)
         ]
-        return torch.from_numpy(np.stack(results)[:, None]).to(images.device)
+        return np.stack(results)[:, None]
 
     def denoised(self, image: NDArray[np.float32], sigma: float, remove: Remove) -> Any:
         """An image or a volume without noise of a level, float32; as it was for level 0."""

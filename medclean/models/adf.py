@@ -5,14 +5,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
-from medclean.models._base import Model
+from medclean.models._filter import Filter
 from medclean.models._told import Told
-from medclean.volume import Given
+from medclean.volume import Given, Image
 
 
-class ADF(Model):
+class ADF(Filter):
     """Evens out what is no edge: pixels flow into each other, the less the more they differ.
 
     Four neighbours, conductance ``1 / (1 + (d / K)^2)`` of the difference ``d`` to each, and none
@@ -45,10 +44,7 @@ class ADF(Model):
 
     kind = "filter"
     scope = "slice"
-    context = 1
-    stride = 1
     wants_sigma = True
-    in_units = True
     code = "113087"
 
     def __init__(self, options: Options) -> None:
@@ -56,7 +52,7 @@ class ADF(Model):
         self.wants_sigma = options.sigma is None
         self.receptive_field = 2 * options.iterations + 1
 
-    def forward(self, images: Tensor, given: Given) -> Tensor:
+    def denoise(self, images: Image, given: Given) -> Image:
         return self.options.each_slice(images, given, name="adf", remove=self._removed)
 
     def _removed(self, image: NDArray[Any], sigma: float) -> NDArray[Any]:

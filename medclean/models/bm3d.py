@@ -4,15 +4,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from numpy.typing import NDArray
-from torch import Tensor
 
-from medclean.models._base import Model
+from medclean.models._filter import Filter
 from medclean.models._matched import with_room
 from medclean.models._told import Told
-from medclean.volume import Given
+from medclean.volume import Given, Image
 
 
-class BM3D(Model):
+class BM3D(Filter):
     """Filters stacks of blocks that look alike. One thread, as several do not repeat a result."""
 
     @dataclass(frozen=True)
@@ -21,11 +20,8 @@ class BM3D(Model):
 
     kind = "filter"
     scope = "slice"
-    context = 1
     receptive_field = None
-    stride = 1
     wants_sigma = True
-    in_units = True
     code = "113087"
     package = "bm3d"
     licence = "non-commercial use only (Tampere University)"
@@ -34,7 +30,7 @@ class BM3D(Model):
         super().__init__(options)
         self.wants_sigma = options.sigma is None
 
-    def forward(self, images: Tensor, given: Given) -> Tensor:
+    def denoise(self, images: Image, given: Given) -> Image:
         return self.options.each_slice(images, given, name="bm3d", remove=with_room(_removed))
 
 

@@ -2,17 +2,15 @@
 
 from dataclasses import dataclass
 
-import torch
 from scipy.ndimage import gaussian_filter
-from torch import Tensor
 
-from medclean.models._base import Model
-from medclean.volume import Given
+from medclean.models._filter import Filter
+from medclean.volume import Given, Image
 
 REACH = 4  # sigmas at which the kernel is cut off
 
 
-class Gaussian(Model):
+class Gaussian(Filter):
     """The oldest filter: less noise for less detail."""
 
     @dataclass(frozen=True)
@@ -31,9 +29,6 @@ class Gaussian(Model):
 
     kind = "filter"
     scope = "slice"
-    context = 1
-    stride = 1
-    in_units = True
     wants_scale = False
     code = "113088"
 
@@ -41,10 +36,9 @@ class Gaussian(Model):
         super().__init__(options)
         self.receptive_field = 2 * int(REACH * options.sigma + 0.5) + 1
 
-    def forward(self, images: Tensor, given: Given) -> Tensor:
+    def denoise(self, images: Image, given: Given) -> Image:
         sigma = self.options.sigma
-        blurred = gaussian_filter(images.cpu().numpy(), sigma, axes=(2, 3), truncate=REACH)
-        return torch.from_numpy(blurred).to(images.device)
+        return gaussian_filter(images, sigma, axes=(2, 3), truncate=REACH)
 
 
 PROVIDES = Gaussian

@@ -2,15 +2,13 @@
 
 from dataclasses import dataclass
 
-import torch
 from scipy.ndimage import median_filter
-from torch import Tensor
 
-from medclean.models._base import Model
-from medclean.volume import Given
+from medclean.models._filter import Filter
+from medclean.volume import Given, Image
 
 
-class Median(Model):
+class Median(Filter):
     """Removes single outliers and keeps straight edges."""
 
     @dataclass(frozen=True)
@@ -29,9 +27,6 @@ class Median(Model):
 
     kind = "filter"
     scope = "slice"
-    context = 1
-    stride = 1
-    in_units = True
     wants_scale = False
     code = "113087"
 
@@ -39,9 +34,8 @@ class Median(Model):
         super().__init__(options)
         self.receptive_field = options.size
 
-    def forward(self, images: Tensor, given: Given) -> Tensor:
-        filtered = median_filter(images.cpu().numpy(), self.options.size, axes=(2, 3))
-        return torch.from_numpy(filtered).to(images.device)
+    def denoise(self, images: Image, given: Given) -> Image:
+        return median_filter(images, self.options.size, axes=(2, 3))
 
 
 PROVIDES = Median

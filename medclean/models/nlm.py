@@ -6,17 +6,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from skimage.restoration import denoise_nl_means
-from torch import Tensor
 
-from medclean.models._base import Model
+from medclean.models._filter import Filter
 from medclean.models._told import Told
-from medclean.volume import Given
+from medclean.volume import Given, Image
 
 PATCH = 5  # pixels along each side of what is compared
 DISTANCE = 6  # pixels from a patch to the farthest one that it is compared with
 
 
-class NLM(Model):
+class NLM(Filter):
     """Averages pixels whose surroundings look alike.
 
     The library's fast mode compares 4 x 4 pixels that lie half a pixel off centre, so that single
@@ -41,18 +40,15 @@ class NLM(Model):
 
     kind = "filter"
     scope = "slice"
-    context = 1
     receptive_field = 2 * (DISTANCE + PATCH // 2) + 1
-    stride = 1
     wants_sigma = True
-    in_units = True
     code = "113087"
 
     def __init__(self, options: Options) -> None:
         super().__init__(options)
         self.wants_sigma = options.sigma is None
 
-    def forward(self, images: Tensor, given: Given) -> Tensor:
+    def denoise(self, images: Image, given: Given) -> Image:
         return self.options.each_slice(images, given, name="nlm", remove=self._removed)
 
     def _removed(self, image: NDArray[Any], sigma: float) -> NDArray[Any]:

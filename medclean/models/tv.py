@@ -5,14 +5,13 @@ from typing import Any
 
 from numpy.typing import NDArray
 from skimage.restoration import denoise_tv_chambolle
-from torch import Tensor
 
-from medclean.models._base import Model
+from medclean.models._filter import Filter
 from medclean.models._told import Told
-from medclean.volume import Given
+from medclean.volume import Given, Image
 
 
-class TV(Model):
+class TV(Filter):
     """The flattest image that is near the noisy one: even regions, sharp edges.
 
     A fixed number of iterations, not one that the whole slice decides, so that tiles give what the
@@ -40,10 +39,7 @@ class TV(Model):
 
     kind = "filter"
     scope = "slice"
-    context = 1
-    stride = 1
     wants_sigma = True
-    in_units = True
     code = "113087"
 
     def __init__(self, options: Options) -> None:
@@ -51,7 +47,7 @@ class TV(Model):
         self.wants_sigma = options.sigma is None
         self.receptive_field = 2 * options.iterations + 1
 
-    def forward(self, images: Tensor, given: Given) -> Tensor:
+    def denoise(self, images: Image, given: Given) -> Image:
         return self.options.each_slice(images, given, name="tv", remove=self._removed)
 
     def _removed(self, image: NDArray[Any], sigma: float) -> NDArray[Any]:

@@ -8,16 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 from pywt import dwtn_max_level
 from skimage.restoration import denoise_wavelet
-from torch import Tensor
 
-from medclean.models._base import Model
+from medclean.models._filter import Filter
 from medclean.models._told import Told
-from medclean.volume import Given
+from medclean.volume import Given, Image
 
 LEVELS = 5  # of decomposition, where the slice is large enough
 
 
-class Wavelet(Model):
+class Wavelet(Filter):
     """Shrinks small coefficients, by as much as each band of the slice calls for.
 
     Averaged over shifts of the slice (Coifman and Donoho, 1995), or the grid of the wavelets shows.
@@ -42,18 +41,15 @@ class Wavelet(Model):
 
     kind = "filter"
     scope = "slice"
-    context = 1
     receptive_field = None
-    stride = 1
     wants_sigma = True
-    in_units = True
     code = "113087"
 
     def __init__(self, options: Options) -> None:
         super().__init__(options)
         self.wants_sigma = options.sigma is None
 
-    def forward(self, images: Tensor, given: Given) -> Tensor:
+    def denoise(self, images: Image, given: Given) -> Image:
         return self.options.each_slice(images, given, name="wavelet", remove=self._removed)
 
     def _removed(self, image: NDArray[Any], sigma: float) -> NDArray[Any]:

@@ -66,6 +66,11 @@ class Output:
         source = self.series.instances[instance].path
         return all(self.layout.path(source, role) in self._written for role in self.plans)
 
+    def plan(self, source: str, role: Role) -> Any:
+        """What the format wants to know of an output, by the path of its source."""
+        plan = self.plans[role]
+        return plan and plan.alone(source)
+
     def put(self, frame: Frame, image: Image, pixels: Pixels) -> None:
         """Take one image.
 
@@ -84,6 +89,12 @@ class Output:
             self._write(frame.instance, "image", pixels, stored)
             if "residual" in self.plans:
                 self._write(frame.instance, "residual", pixels, residual(stored, pixels))
+
+    def take(self, path: str, written: Written) -> None:
+        """Take note of a file that is staged."""
+        facts = {name: value for name, value in vars(written).items() if name != "sha256"}
+        self.run.note_staged(self.series.key, path, written.sha256, **facts)
+        self._written[path] = written
 
     def copy_beside(self) -> None:
         """Stage what is copied with the series."""
@@ -150,31 +161,26 @@ class Output:
 
     def _write(self, instance: int, role: Role, pixels: Pixels, stored: Stored) -> None:
         """Have a file written; by this process, if it would only wait for workers that lag."""
-        path = self.layout.path(self.series.instances[instance].path, role)
-        plan = self.plans[role]
+        source = self.series.instances[instance].path
+        path = self.layout.path(source, role)
         task: tuple[Any, ...] = (
             self.root,
             self.series.alone(instance),
             0,
             pixels if role == "image" and stored.changed else None,
             stored,
-            plan and plan.alone(instance),
+            self.plan(source, role),
             self.run.staging(self.series.key, path),
         )
         while self._writing and self._writing[0][1].done():
             self._note(*self._writing.popleft())
         lags = len(self._writing) >= WAITING * self.workers.count
         if lags and self._is_plain(pixels):
-            self._take(path, write_measured(*task))
+            self.take(path, write_measured(*task))
             return
         if lags:
             self._note(*self._writing.popleft())
         self._writing.append((path, self.workers.submit(write_measured, *task)))
 
     def _note(self, path: str, task: "Future[Written]") -> None:
-        self._take(path, task.result())
-
-    def _take(self, path: str, written: Written) -> None:
-        facts = {name: value for name, value in vars(written).items() if name != "sha256"}
-        self.run.note_staged(self.series.key, path, written.sha256, **facts)
-        self._written[path] = written
+        self.take(path, task.result())

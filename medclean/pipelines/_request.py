@@ -4,10 +4,9 @@ import os
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from medclean import __version__, device
 from medclean.archive.layout import Layout
@@ -22,6 +21,7 @@ from medclean.inference.ladder import Rung
 from medclean.jobs._setting import changed, values
 from medclean.jobs.denoise import DenoiseJob
 from medclean.log import Log
+from medclean.models._filter import Filter
 from medclean.pipelines._inputs import Inputs, find
 from medclean.quality.gates import Gate, parse
 
@@ -78,8 +78,7 @@ class Request:
             log.say(line)
         if job.shard == "auto" and not shard:
             log.say("--shard auto: no SLURM array here, so that this does the whole job")
-        where = device.choose(job.device)
-        share = device.share_threads(job.workers, device=where.type)
+        where, workers = _where(job, denoiser)
         return cls(
             job=job,
             inputs=inputs,
@@ -87,8 +86,8 @@ class Request:
             denoiser=denoiser,
             out=out,
             shard=shard,
-            rung=Rung(str(where), job.batch or BATCH[where.type], job.tile),
-            workers=share.workers,
+            rung=Rung(where, job.batch or BATCH[where.partition(":")[0]], job.tile),
+            workers=workers,
             precision={m: _precision(job, where, denoiser, m) for m in denoiser.modalities},
             gates=gates,
         )
@@ -112,6 +111,11 @@ class Request:
         return found
 
     @property
+    def filter(self) -> Filter | None:
+        """What workers apply by themselves; None where this process computes."""
+        return None if self.job.ensemble else self.denoiser.filter
+
+    @property
     def layout(self) -> Layout:
         """What is made of each file, and where it lies."""
         return Layout(("image", "residual") if self.job.residual else ("image",))
@@ -130,7 +134,7 @@ class Request:
         versions = {
             "medclean": __version__,
             "python": platform.python_version(),
-            "torch": torch.__version__,
+            "torch": version("torch"),
         }
         return {
             "job": asked
@@ -157,8 +161,22 @@ def _default_out(job: DenoiseJob, denoiser: Denoiser) -> Path:
     return default_out(job.studies[0], job.model, {k: v for k, v in other.items() if v})
 
 
-def _precision(
-    job: DenoiseJob, where: torch.device, denoiser: Denoiser, modality: str
-) -> Precision:
+def _where(job: DenoiseJob, denoiser: Denoiser) -> tuple[str, int]:
+    """The device that computes, and how many workers there are; they apply a filter themselves.
+
+    Raises:
+        UsageError: No such device.
+        MissingError: This machine does not have it.
+    """
+    if not denoiser.filter or job.ensemble:
+        where = device.choose(job.device)
+        return str(where), device.share_threads(job.workers, device=where.type).workers
+    if job.device != "auto":
+        device.choose(job.device)
+    return "cpu", device.share_processes(job.workers)
+
+
+def _precision(job: DenoiseJob, where: str, denoiser: Denoiser, modality: str) -> Precision:
     """The arithmetic that the network for a modality computes in."""
-    return device.precision(job.precision, where, denoiser.loaded(modality).card.bf16)
+    bf16 = denoiser.loaded(modality).card.bf16
+    return device.precision(job.precision, device.choose(where), bf16)

@@ -1,17 +1,16 @@
 """What a series' figures say before it is written: measured file by file, judged as a whole."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from medclean.archive import formats
 from medclean.archive.derivation import Written
-from medclean.archive.numbers import Pixels, Stored, to_real
+from medclean.archive.numbers import Pixels, Stored
 from medclean.archive.series import Series
+from medclean.inference.measured import measured
 from medclean.quality.gates import Gate
 from medclean.quality.limits import judged as judged_by_table
-from medclean.volume import Image, Mask
 
 
 def write_measured(
@@ -35,12 +34,7 @@ def write_measured(
         to: In a folder that exists.
     """
     written = formats.write(root, series, instance, stored, plan, to)
-    if before is None:
-        return written
-    from medclean.quality import safety  # its libraries are slow to load where nothing changes
-
-    part = safety.measure(_frames(before, stored), series.modality)
-    return replace(written, safety=asdict(part)) if part else written
+    return measured(written, before, stored, series.modality) if before else written
 
 
 def judge(
@@ -59,11 +53,3 @@ def judge(
     parts = {path: safety.Part(**file.safety) for path, file in written.items() if file.safety}
     judged = judged_by_table(safety.figures(parts, modality=modality, scale=scale), modality)
     return {**judged, "crossed": [said for gate in gates if (said := gate.crossed(judged))]}
-
-
-def _frames(before: Pixels, stored: Stored) -> Iterator[tuple[Image, Image, Mask]]:
-    """Before, after and padding of one image after the other."""
-    for number in range(len(stored.array)):
-        frame = before.frame(number)
-        after = to_real(stored.array[number : number + 1], frame.encoding)
-        yield frame.real[0], after[0], frame.padding[0]

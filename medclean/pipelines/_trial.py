@@ -28,7 +28,7 @@ from medclean.inference.engine import Engine
 from medclean.inference.ladder import OutOfMemory, Rung, below
 from medclean.pipelines._estimate import pixels_of
 from medclean.pipelines._request import Request
-from medclean.pipelines._work import AHEAD
+from medclean.pipelines._slices import AHEAD
 from medclean.volume import Given
 
 T = TypeVar("T")
@@ -142,10 +142,11 @@ def _whole(
     decoded = again + total * (1 if request.job.syntax == "explicit" else 2)
     staged = sum(len(series.instances) for series in todo)
     by_workers = (pace.reading * decoded + STAGING * staged) / request.workers
+    computing = pace.computing * total / (request.workers if request.filter else 1)
     cuda = rung.device.startswith("cuda")
     return Effort(
         # One after the other: a machine that is shared lets them overlap little.
-        seconds=preparing + pace.computing * total + by_workers,
+        seconds=preparing + computing + by_workers,
         memory=_peak() + max(_held(series, rung) for series in todo) + _workers(request, todo),
         device_memory=torch.cuda.max_memory_allocated(rung.device) if cuda else None,
         rung=str(rung),

@@ -1,43 +1,48 @@
-"""One series from the archive through the model and back, as often as its memory needs it."""
+"""One series from the archive through the model and back, by workers or by an engine here."""
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from itertools import chain, zip_longest
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-import torch
+from typing import Any, Protocol
 
 from medclean import __version__
 from medclean.archive import formats
 from medclean.archive.derivation import CODES, Derivation
 from medclean.archive.layout import Layout
-from medclean.archive.numbers import Pixels
 from medclean.archive.runs.run import Run
-from medclean.archive.series import Frame, Instance, Series, key_of
+from medclean.archive.series import Instance, Series, key_of
 from medclean.archive.workers import Workers
-from medclean.device import Precision, machine_class
-from medclean.errors import DataError, Exit, GateCrossed, MissingError, Stopped
-from medclean.inference.batches import Cut, cut, read_ahead
+from medclean.device import Precision
+from medclean.errors import DataError, Exit, GateCrossed, MissingError
 from medclean.inference.denoiser import Denoiser
-from medclean.inference.engine import Engine
 from medclean.inference.ladder import OutOfMemory, Rung, below
 from medclean.inference.statistics import Statistics, of_series
 from medclean.jobs._setting import values
 from medclean.jobs.denoise import DenoiseJob
 from medclean.log import Bar, Log
-from medclean.models._base import Model
 from medclean.pipelines._output import Output
 from medclean.pipelines._safety import judge
 from medclean.quality.gates import Gate
 from medclean.signals import Stop
-from medclean.volume import CT_SCALE, Given, Image
+from medclean.volume import CT_SCALE
 
-AHEAD = 4  # batches that are read while one is computed
-PATIENCE = 10.0  # seconds that a stopped run may take to stage what is computed
+
+class Way(Protocol):
+    """How the images of a series are computed."""
+
+    @property
+    def machine(self) -> dict[str, Any]:
+        """All that rounding depends on, fit for JSON; among it ``device`` and ``dtype``."""
+
+    def compute(self, series: Series, output: Output, figures: Statistics) -> None:
+        """Put into the output what it does not have yet.
+
+        Raises:
+            OutOfMemory: It does not fit; nothing of it is still being written.
+            Stopped: A signal came; what was computed is staged.
+        """
 
 
 @dataclass(frozen=True)
@@ -90,13 +95,19 @@ class Work:
         flaws = self.flaws(series) if self.job.allow_gaps else {}
         if len(flaws) == len(series.instances):
             raise DataError("none of its files can be read")
+        if self.denoiser.filter and not self.job.ensemble:
+            from medclean.pipelines._files import Files
+
+            return self._attempt(series, flaws, Files(self, self.denoiser.filter))
+        from medclean.pipelines._slices import Slices
+
         by_slice = self.denoiser.model(series.modality).scope == "slice"
         rungs = [self.rung, *below(self.rung, by_slice=by_slice)]
         known = self.run.rung(series.key)  # of an earlier start, perhaps with another --device
         first = next((n for n, rung in enumerate(rungs) if asdict(rung) == known), 0)
         for rung, lower in zip_longest(rungs[first:], rungs[first + 1 :]):
             try:
-                return self._attempt(series, rung, flaws)
+                return self._attempt(series, flaws, Slices(self, rung, series.modality))
             except (OutOfMemory, MemoryError):
                 self.run.event("out of memory", series=series.key, rung=str(rung))
                 if lower:
@@ -114,50 +125,25 @@ class Work:
         tasks = [self.workers.submit(check, series.alone(place), 0) for place in places]
         return {place: flaw for place, task in enumerate(tasks) if (flaw := task.result())}
 
-    def _attempt(self, whole: Series, rung: Rung, flaws: dict[int, str]) -> None:
+    def dtype(self, modality: str) -> Precision:
+        """The arithmetic for a modality."""
+        if self.denoiser.plain:
+            return "float32"
+        return self.precision[self.denoiser.loaded(modality).card.modality]
+
+    def _attempt(self, whole: Series, flaws: dict[int, str], way: Way) -> None:
         series = whole.without(flaws) if flaws else whole
-        engine = self._engine(series, rung)
-        figures = self._measure(series, engine.model)
-        left_out = [whole.instances[place] for place in flaws]
-        output = self._output(series, engine, left_out)
-        batch = rung.batch if engine.model.scope == "slice" else None
-        cuts = cut(series, batch=batch, context=engine.model.context)
-        todo = [c for c in cuts if not all(output.has(f.instance) for f in c.own)]
-        self.bar.advance(sum(len(c.own) for c in cuts) - sum(len(c.own) for c in todo))
-        read = partial(self._read, series)
-        try:
-            for this, pixels in read_ahead(todo, read, ahead=AHEAD if batch else 0):
-                self.stop.check()
-                images, given = self._prepared(series, this, pixels, engine, figures)
-                if this is todo[0] and (change := engine.tiles_differ(images, given)) is not None:
-                    output.facts["tiles_differ"] = change
-                denoised = engine.denoise(images, given)
-                for frame, image in zip(this.own, denoised, strict=True):
-                    output.put(frame, image, pixels[frame.instance])
-                self.bar.advance(len(this.own))
-            output.copy_beside()
-            output.drain()
-        except Stopped:
-            output.abandon(PATIENCE)
-            raise
-        except (OutOfMemory, MemoryError):  # the next attempt writes the same paths
-            output.cancel()
-            raise
+        figures = self._measure(series)
+        output = self._output(series, way.machine, [whole.instances[place] for place in flaws])
+        way.compute(series, output, figures)
+        output.copy_beside()
+        output.drain()
         named = {whole.instances[place].path: flaw for place, flaw in flaws.items()}
         self._commit(series, output, figures, named)
 
-    def _engine(self, series: Series, rung: Rung) -> Engine:
-        return Engine.on(
-            rung,
-            self.denoiser.model(series.modality),
-            normaliser=self.denoiser.normaliser(series.modality),
-            bf16=self._precision(series) == "bf16",
-            strength=self.job.strength,
-            ensemble=self.job.ensemble,
-        )
-
-    def _measure(self, series: Series, model: Model) -> Statistics:
+    def _measure(self, series: Series) -> Statistics:
         """One pass over the series, where the model needs to know more than single slices."""
+        model = self.denoiser.model(series.modality)
         if not (model.wants_sigma or (model.wants_scale and series.modality != "CT")):
             return Statistics(CT_SCALE if series.modality == "CT" else 1.0)
         found = self._statistics(series, noise=model.wants_sigma)
@@ -173,19 +159,16 @@ class Work:
         known = series.modality == "CT" or model.wants_sigma or model.wants_scale
         return figures.scale if known else self._statistics(series, noise=False).scale
 
-    def _output(self, series: Series, engine: Engine, left_out: Sequence[Instance]) -> Output:
-        machine = machine_class(
-            torch.device(engine.rung.device),
-            self._precision(series),
-            batch=engine.rung.batch,
-            tile=engine.rung.tile,
-        )
+    def _output(
+        self, series: Series, machine: Mapping[str, Any], left_out: Sequence[Instance]
+    ) -> Output:
+        model = self.denoiser.model(series.modality)
         derivation = self._derivation(series, machine)
         names = sorted(instance.uid or instance.path for instance in left_out)
         settle = partial(
             formats.plan,
             series,
-            context=engine.model.context if engine.model.scope == "slice" else None,
+            context=model.context if model.scope == "slice" else None,
             syntax=self.job.syntax,
             left_out=names,
             located={u: at for u, at in self.located.items() if at[0] == series.study_uid},
@@ -197,7 +180,7 @@ class Work:
             layout=self.layout,
             run=self.run,
             workers=self.workers,
-            staged=self.run.begin(series.key, machine=machine | {"left out": key_of(names)}),
+            staged=self.run.begin(series.key, machine={**machine, "left out": key_of(names)}),
         )
 
     def _derivation(self, series: Series, machine: Mapping[str, Any]) -> Derivation:
@@ -215,43 +198,6 @@ class Work:
             machine=f"{machine['device']} {machine['dtype']}" if network else None,
             stamp=self.run.stamp if self.job.stamp else None,
         )
-
-    def _precision(self, series: Series) -> Precision:
-        if self.denoiser.plain:
-            return "float32"
-        return self.precision[self.denoiser.loaded(series.modality).card.modality]
-
-    def _read(self, series: Series, instance: int) -> "Future[Pixels]":
-        return self.workers.submit(formats.read, self.root, series.alone(instance), 0)
-
-    def _prepared(
-        self,
-        series: Series,
-        this: Cut,
-        pixels: Mapping[int, Pixels],
-        engine: Engine,
-        figures: Statistics,
-    ) -> tuple[Image, Given]:
-        """The images of a batch, and what is known about them."""
-        group = series.groups[this.group]
-        given = Given(
-            series.unit,
-            figures.scale,
-            group.spacing,
-            series.modality,
-            sigma=figures.sigma,
-            rng=np.random.default_rng((self.job.seed, int(series.key, 16), this.group, this.start)),
-            progress=self._progress,
-        )
-        if engine.model.scope == "series":
-            return np.stack([_masked(pixels, frame) for frame in this.own]), given
-        windows = [[_masked(pixels, frame) for frame in window] for window in this.windows]
-        return np.array(windows), given
-
-    def _progress(self, share: float) -> None:
-        """What a model of whole series calls now and then: it may take an hour for one."""
-        self.stop.check()
-        self.bar.note(f"{self.denoiser.name} on {self.rung.device}, {share:.0%} of a series")
 
     def _commit(
         self, series: Series, output: Output, figures: Statistics, flaws: Mapping[str, str]
@@ -287,12 +233,3 @@ class Work:
         status = Exit.of([Exit.PARTIAL] * bool(flaws) + [Exit.GATE_CROSSED] * bool(crossed))
         files = {path: written.sha256 for path, written in kept.items()}
         self.run.commit(series.key, files, record, inputs=output.inputs | failed, status=status)
-
-
-def _masked(pixels: Mapping[int, Pixels], frame: Frame) -> Image:
-    """One image with the least value of its own where there is none: no model sees padding."""
-    file = pixels[frame.instance]
-    image, padding = file.frame(frame.number).real[0], file.padding[frame.number]
-    if not padding.any() or padding.all():
-        return image
-    return np.where(padding, image[~padding].min(), image)

@@ -27,7 +27,7 @@ def network(job: TrainJob, modality: str) -> Model:
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(job.seed)
-        model: Model = MODELS.make(job.model)
+        model = Model.of(MODELS.make(job.model))
     if not model.turns(0.0):
         names = [name for name in MODELS if MODELS.entry(name).facts["kind"] in ("network", "gan")]
         raise UsageError(f"{job.model} has nothing to train; networks are {', '.join(names)}")

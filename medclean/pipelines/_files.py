@@ -1,0 +1,114 @@
+"""Files through workers that read, filter and write each by themselves: no pixel comes here."""
+
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from medclean.archive.derivation import Role, Written
+from medclean.archive.series import Series
+from medclean.device import filter_class
+from medclean.inference.filtering import Filtering, Place, Task, filter_files
+from medclean.inference.statistics import Statistics
+from medclean.models._filter import Filter
+from medclean.pipelines._output import Output
+
+if TYPE_CHECKING:
+    from medclean.pipelines._work import Work
+
+MOST = 128  # files that a worker is given at once
+SPAN = 0.5  # seconds that they should take it
+MOMENT = 0.3  # seconds in which workers tell what they have
+
+
+class Files:
+    """A way to compute a series: file by file, as each image depends on itself alone.
+
+    Args:
+        work: What it takes.
+        filter_: What the workers apply.
+    """
+
+    def __init__(self, work: "Work", filter_: Filter) -> None:
+        self.work, self.filter = work, filter_
+        self._told: SimpleQueue[int | tuple[str, Written] | Future[None]] = SimpleQueue()
+        self._running: set[Future[None]] = set()
+
+    @property
+    def machine(self) -> dict[str, Any]:
+        """All that rounding depends on."""
+        return filter_class()
+
+    def compute(self, series: Series, output: Output, figures: Statistics) -> None:
+        """Have every file made that the output does not have yet.
+
+        Raises:
+            DataError: A file cannot be read, or not be written as asked.
+            Stopped: A signal came; what was made is staged.
+        """
+        work = self.work
+        how = Filtering(self.filter, figures, work.job.strength, work.job.seed)
+        todo = deque(self._tasks(series, output))
+        frames = sum(len(group.frames) for group in series.groups)
+        work.bar.advance(frames - sum(len(task.places) for task in todo))
+        began, files = monotonic(), len(todo)
+        try:
+            while todo or self._running:
+                while todo and len(self._running) <= work.workers.count:
+                    pace = (monotonic() - began) / (files - len(todo) or 1)
+                    self._begin(how, todo, pace * work.workers.count)
+                self._await(output)
+        finally:
+            for task in self._running:
+                task.cancel()
+
+    def _begin(self, how: Filtering, todo: deque[Task], pace: float) -> None:
+        """Give a worker some files: what takes it a moment, and less when few are left."""
+        share = len(todo) // (2 * self.work.workers.count)
+        share = max(1, min(share, MOST, int(SPAN / max(pace, SPAN / MOST))))
+        tasks = [todo.popleft() for _ in range(share)]
+        args = (self.work.root, how, tasks)
+        running = self.work.workers.follow(filter_files, *args, take=self._told.put)
+        self._running.add(running)
+        running.add_done_callback(self._told.put)
+
+    def _await(self, output: Output) -> None:
+        """Take what workers tell, or go on after a moment; after a signal, what they told already.
+
+        Raises:
+            Stopped: A signal has come, and nothing more is told.
+        """
+        try:
+            told = self._told.get(timeout=MOMENT)
+        except Empty:
+            self.work.stop.check()
+            return
+        if isinstance(told, int):
+            self.work.bar.advance(told)
+        elif isinstance(told, Future):
+            self._running.discard(told)
+            told.result()
+        else:
+            output.take(*told)
+
+    def _tasks(self, series: Series, output: Output) -> Iterator[Task]:
+        """The files that are not staged yet, in order."""
+        places: list[dict[int, Place]] = [{} for _ in series.instances]
+        for number, group in enumerate(series.groups):
+            for place, frame in enumerate(group.frames):
+                places[frame.instance][frame.number] = Place(number, place, group.spacing)
+        for instance, file in enumerate(series.instances):
+            if not output.has(instance):
+                yield Task(
+                    series.alone(instance),
+                    {role: output.plan(file.path, role) for role in output.plans},
+                    {role: self._place(series, output, file.path, role) for role in output.plans},
+                    dict(sorted(places[instance].items())),
+                )
+
+    def _place(self, series: Series, output: Output, source: str, role: Role) -> tuple[str, Path]:
+        path = output.layout.path(source, role)
+        return path, output.run.staging(series.key, path)
