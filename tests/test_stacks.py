@@ -67,7 +67,7 @@ def test_a_gap_parts_neighbours(tmp_path, orientation):
     (series,) = series_in(tmp_path)
     assert stacks(series) == [[0, 1, 2], [3, 4, 5]]
     assert series.notes == (
-        "2 slices seem to be missing, as gaps in an even stack show; none is taken for a neighbour",
+        "2 slices missing, as gaps in an even stack show; none is taken for a neighbour",
     )
     windows = [window for part in cut(series, batch=4, context=3) for window in part.windows]
     assert [[frame.instance for frame in window] for window in windows][2:4] == [
@@ -109,6 +109,46 @@ def test_a_missing_time_does_not_mix_volumes(tmp_path):
 
 
 @pytest.mark.parametrize(
+    "keys",
+    [
+        {"FrameReferenceTime": "{}000"},
+        {"AcquisitionDate": "20240101", "AcquisitionTime": "1000{}0"},
+    ],
+)
+def test_volumes_are_told_by_any_time_that_their_slices_share(tmp_path, keys):
+    for number, (place, time) in enumerate([(0, 1), (0, 2), (1, 2), (2, 1), (2, 2)]):
+        times = {keyword: value.format(time) for keyword, value in keys.items()}
+        place = (0.0, 0.0, 2.5 * place)
+        dicoms.save(
+            dicoms.image(number=number + 1, position=place, **times), tmp_path / str(number)
+        )
+    (series,) = series_in(tmp_path)
+    assert stacks(series) == [[0, 3], [1, 2, 4]]
+
+
+def test_images_that_nothing_tells_apart_are_by_themselves(tmp_path):
+    for number, place in enumerate([0, 0, 1, 2, 2]):
+        position = (0.0, 0.0, 2.5 * place)
+        dicoms.save(dicoms.image(number=number + 1, position=position), tmp_path / str(number))
+    (series,) = series_in(tmp_path)
+    assert sorted(stacks(series)) == [[0], [1], [2], [3], [4]]
+
+
+def test_stations_of_a_table_are_apart(tmp_path):
+    for number, (place, aside) in enumerate([(0, 0), (0, 300), (1, 300), (2, 0), (2, 300)]):
+        position = (0.0, float(aside), 2.5 * place)
+        dicoms.save(dicoms.image(number=number + 1, position=position), tmp_path / str(number))
+    (series,) = series_in(tmp_path)
+    assert stacks(series) == [[0, 3], [1, 2, 4]]
+    singles = tmp_path / "singles"
+    for number, aside in enumerate([0, 300]):
+        position = (0.0, float(aside), 0.0)
+        dicoms.save(dicoms.image(number=number + 1, position=position), singles / str(number))
+    (series,) = series_in(singles)
+    assert stacks(series) == [[0], [1]]
+
+
+@pytest.mark.parametrize(
     ("group", "creator", "number", "vr", "values"),
     [
         (0x0019, "SIEMENS MR HEADER", 0x0C, "IS", ("0", "1000")),
@@ -139,7 +179,7 @@ def test_what_is_odd_is_said_on_screen_and_in_the_manifest(tmp_path, capsys):
     stack(tmp_path / "in", [0, 2.5, 5, 12.5, 15], tilt=0.27)
     job = DenoiseJob((tmp_path / "in",), "identity", out=tmp_path / "out")
     assert denoise(job, Log()).exit == Exit.DONE
-    said = [line for line in capsys.readouterr().err.splitlines() if "slices seem" in line]
+    said = [line for line in capsys.readouterr().err.splitlines() if "slices missing" in line]
     assert len(said) == 1
     assert "warning: CT" in said[0]
     assert "tilted gantry" in said[0]

@@ -1,9 +1,9 @@
 """Which images of a series belong together, in what order, and where in the patient they lie."""
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from functools import lru_cache
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,8 @@ from medclean.archive.series import Frame, Group, Instance
 Vector = NDArray[np.float64]
 
 SAME_PLACE = 0.01  # mm along the normal
-GAPS = "{} slices seem to be missing, as gaps in an even stack show; none is taken for a neighbour"
+ASIDE = 1.0  # mm in the plane
+GAPS = "{} slice{s} missing, as gaps in an even stack show; none is taken for a neighbour"
 UNEVEN = "its slices lie at uneven distances"
 SHEARED = "its slices move aside as they follow each other, as with a tilted gantry"
 PASSED = "{} frames of other kinds go through unchanged"
@@ -30,6 +31,14 @@ class Member(NamedTuple):
 
 
 Stack = list[Member]
+
+# What may tell the volumes of a series apart: temporal position, frame reference time (of PET), and
+# the time of acquisition.
+_MOMENTS: tuple[Callable[[Image], Any], ...] = (
+    lambda image: image.moment,
+    lambda image: image.time[2],
+    lambda image: image.time[3],
+)
 
 
 def groups(
@@ -65,7 +74,7 @@ def groups(
         absent += gone
         notes |= odd
     passed_on = sum(len(instance.passed) for instance in instances if not instance.tiles)
-    notes |= {GAPS.format(absent)} if absent else set()
+    notes |= {GAPS.format(absent, s="s"[: absent != 1])} if absent else set()
     notes |= {PASSED.format(passed_on)} if passed_on else set()
     return tuple(found), tuple(sorted(notes))
 
@@ -130,26 +139,61 @@ def _rounded(values: Iterable[float] | None, digits: int) -> tuple[float, ...]:
 
 
 def _stacked(alike: Stack) -> list[Stack]:
-    """Volumes, or cines, out of images that differ in position and time only.
-
-    Images at one position are a cine if they have different trigger times, or if there is only one
-    position. Else the images of each temporal position make a volume, or where these are not
-    stated, the k-th image in time of each position the k-th volume.
-    """
+    """Volumes, or cines, out of images that differ in position and time only."""
     if normal_of(alike[0].image) is None:
         return [alike]
-    places = _places(alike)
-    most = max(map(len, places))
+    return [stack for station in _stations(alike) for stack in _volumes(_places(station))]
+
+
+def _stations(alike: Stack) -> list[Stack]:
+    """Images that lie beside one another in one plane belong to different stations of the table.
+
+    Where no plane has two, all are of one, though they may move aside from plane to plane.
+    """
+    asides = [_aside(member.image) for member in alike]
+    places = {id(member): aside for member, aside in zip(alike, asides, strict=True)}
+    planes = ([places[id(member)] for member in plane] for plane in _places(alike))
+    if all(np.ptp(plane, axis=0).max() <= ASIDE for plane in planes):
+        return [alike]
+    stations: list[tuple[Vector, Stack]] = []
+    for member, aside in zip(alike, asides, strict=True):
+        near = (found for at, found in stations if np.abs(aside - at).max() <= ASIDE)
+        station = next(near, None)
+        if station is None:
+            stations.append((aside, [member]))
+        else:
+            station.append(member)
+    return [station for _, station in stations]
+
+
+def _volumes(places: list[Stack]) -> list[Stack]:
+    """Images that may be computed together, of those at each position.
+
+    Images at one position are a cine if they have different trigger times, or if there is only one
+    position. Else those of one moment make a volume, if something tells the moments apart; or the
+    k-th in time of each position the k-th volume, if every position has as many. Of positions that
+    have one each but for a few, the first are a volume. Where nothing tells, each is by itself.
+    """
+    counts = [len(place) for place in places]
+    most = max(counts)
+    if most == 1:
+        return [[place[0] for place in places]]
     triggers = {member.image.trigger for member in max(places, key=len)}
-    if most > 1 and (len(places) == 1 or len(triggers) > 1):
+    if len(places) == 1 or len(triggers) > 1:
         return places
-    moments = [[member.image.moment for member in place] for place in places]
-    if most > 1 and all(None not in stated and len({*stated}) == len(stated) for stated in moments):
-        by_moment: dict[Hashable, Stack] = {}
+    for moment in _MOMENTS:
+        by_moment: dict[Any, Stack] = {}
         for member in (member for place in places for member in place):
-            by_moment.setdefault(member.image.moment, []).append(member)
-        return [by_moment[moment] for moment in sorted(by_moment)]  # type: ignore[type-var]
-    return [[place[k] for place in places if k < len(place)] for k in range(most)]
+            by_moment.setdefault(moment(member.image), []).append(member)
+        told = [{moment(member.image) for member in place} for place in places]
+        apart = all(len(found) == count for found, count in zip(told, counts, strict=True))
+        if apart and len(by_moment) == most and not {None, 0.0, ""} & by_moment.keys():
+            return [by_moment[when] for when in sorted(by_moment)]
+    if min(counts) == most:
+        return [[place[k] for place in places] for k in range(most)]
+    once = np.median(counts) == 1
+    first = [[place[0] for place in places]] if once else []
+    return [*first, *([member] for place in places for member in place[int(once) :])]
 
 
 def _places(alike: Stack) -> list[Stack]:
@@ -168,6 +212,12 @@ def _places(alike: Stack) -> list[Stack]:
 
 def _in_time(member: Member) -> tuple[object, ...]:
     return (member.image.time, member.frame.instance, member.frame.number)
+
+
+def _aside(image: Image) -> Vector:
+    """Where an image lies in its plane, along its rows and columns, in mm."""
+    axes = np.array(image.orientation or (1, 0, 0, 0, 1, 0), float).reshape(2, 3)
+    return axes @ np.array(image.position or (0, 0, 0), float)
 
 
 def _height(image: Image) -> float:
