@@ -77,8 +77,8 @@ MORE = {
             "What was done to each series beside removing noise is measured: bias of the mean, "
             "structure in what was removed, edges, noise that is left, and the greatest spot of a "
             "lesion's size; see medclean-run(5). A series that crosses a limit of --fail-on has "
-            "failed, is not written, and stops no other; the limit for edges is crossed from "
-            "above, the others from below. What cannot be measured crosses nothing.",
+            "failed, is not written, and stops no other; edges fail below "
+            "their limit, the others above theirs. What cannot be measured crosses nothing.",
             "Progress goes to standard error. Standard output carries the safety figures, those "
             "of the worst series first, and one line at the end, or with --json the tally and "
             "all figures.",

@@ -178,3 +178,18 @@ def test_a_stop_between_copies_can_go_on(study, tmp_path):
     assert run(study, out).copied == 33
     run(study, tmp_path / "whole")
     assert tree(out) == tree(tmp_path / "whole")
+
+
+def test_a_selection_that_changes_back_and_forth_loses_nothing(study, tmp_path):
+    """A file that was copied, then derived, belongs to its series, whatever comes after."""
+    dicoms.save(dicoms.image(series=5, modality="MR"), study / "mr.dcm")
+    out, without = tmp_path / "out", {"exclude": ("path~mr",)}
+    assert run(study, out, "gaussian", **without).copied == 4
+    derived = run(study, out, "gaussian")
+    assert (derived.copied, derived.failed) == (3, 1)
+    made = tree(out)
+    run(study, out, "gaussian", **without)
+    assert tree(out) == made
+    again = run(study, out, "gaussian", overwrite=True)
+    assert (again.copied, again.failed) == (3, 1)
+    assert tree(out) == made

@@ -229,6 +229,8 @@ class Work:
             self.run.forget(series.key, record)
             raise GateCrossed(f"{crossed}: nothing of it is written")
         self.uids.update(uids)
+        for path, flaw in flaws.items():
+            self.log.warn(f"{self.name(series)} is incomplete: {path} {flaw}")
         failed = {path: {"status": "failed", "reason": flaw} for path, flaw in flaws.items()}
         status = Exit.of([Exit.PARTIAL] * bool(flaws) + [Exit.GATE_CROSSED] * bool(crossed))
         files = {path: written.sha256 for path, written in kept.items()}

@@ -225,7 +225,7 @@ def _parse(head: bytes) -> Any:
                 if bytes(header["magic"])[:3] != magic[:3]:
                     raise DataError("no single-file NIfTI (magic n+1 or n+2)")
                 return header
-    raise DataError("no NIfTI header (it begins with 348 or 540)")
+    raise DataError("has no NIfTI header, which begins with 348 or 540")
 
 
 def _shape(header: Any) -> tuple[int, int, int, int]:

@@ -51,7 +51,8 @@ def commit(
         WriteError: It cannot be written; the next start goes on.
     """
     todo = [Move(f"{STAGING}/{key}/{relative(path)}", path, s) for path, s in files.items()]
-    old = record.series(key).files
+    ours = record.state.ours
+    old = {path: s for path, s in record.series(key).files.items() if ours.get(path) == key}
     with cannot_write(out):
         moves.prepare(out, todo, is_ours)
         line = {

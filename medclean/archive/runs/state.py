@@ -134,7 +134,8 @@ class State:
 
     def _finish(self, series: SeriesState, commit: Line) -> None:
         for path, _ in commit["remove"]:
-            self.ours.pop(path, None)
+            if self.ours.get(path) == commit["series"]:  # another may have made it its own since
+                del self.ours[path]
         series.files = {final: sha256 for _, final, sha256 in commit["files"]}
         series.record, series.staged, series.commit = commit["record"], {}, None
         series.status, series.reason = "done", None

@@ -74,7 +74,8 @@ def tally(
     count = Counter(outcome.status for outcome in outcomes)
     files = sum(outcome.files for outcome in outcomes if outcome.status == "done")
     status = stopped or Exit.of(_statuses(outcomes, empty_shard=bool(shard and total)))
-    text = f"{count['done']} series done, {count['skipped']} skipped, {count['failed']} failed"
+    text = f"{count['done']} series done{_flawed(outcomes)}"
+    text += f", {count['skipped']} skipped, {count['failed']} failed"
     if count["pending"]:
         text += f", {count['pending']} still to do"
     if shard:
@@ -91,6 +92,14 @@ def tally(
         f"{text}: {there} in {out.name or out.resolve().name}",
         copied,
     )
+
+
+def _flawed(outcomes: list[Outcome]) -> str:
+    """What is wrong with some of the done ones."""
+    exits = Counter(outcome.exit for outcome in outcomes if outcome.status == "done")
+    words = {Exit.PARTIAL: "incomplete", Exit.GATE_CROSSED: "beyond a limit"}
+    said = [f"{exits[status]} {what}" for status, what in words.items() if exits[status]]
+    return f" ({', '.join(said)})" if said else ""
 
 
 def _statuses(outcomes: list[Outcome], *, empty_shard: bool) -> Iterable[Exit]:
