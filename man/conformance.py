@@ -11,14 +11,13 @@ from medclean.archive.derivation import CODES, MAKER, SCHEME, Derivation
 from medclean.archive.dicom import encode, references
 from medclean.archive.dicom.derive import COPIES, REMOVED
 from medclean.archive.dicom.frames import MULTI_FRAME
-from medclean.archive.dicom.headers import FRAMES_LIMIT, PIXELS_LIMIT
 from medclean.archive.dicom.kinds import CLASSIC, KINDS
-from medclean.archive.dicom.parse import INFLATED_LIMIT
 from medclean.archive.dicom.plan import plan
 from medclean.archive.dicom.read import read
 from medclean.archive.dicom.scan import scan
 from medclean.archive.dicom.uids import IMPLEMENTATION_CLASS
 from medclean.archive.dicom.write import write
+from medclean.archive.limits import Limits
 from medclean.archive.numbers import unchanged
 from medclean.archive.workers import Workers
 from medclean.cli import NOTICE
@@ -190,15 +189,24 @@ def _codes() -> Iterator[str]:
     yield from _items({f"{purpose.value}, {purpose.scheme}": purpose.meaning})
 
 
+_LIMITED = {
+    "inflated": "Bytes of a deflated data set (KiB, MiB or GiB).",
+    "pixels": "Bytes of the decoded pixels of a file.",
+    "frames": "Images in a file.",
+    "nesting": "Sequences within each other; 150 at most.",
+    "seconds": "Time that it may take to read or write a file.",
+    "memory": "Address space of each process that reads and writes, 2GiB at least; 0 is an even "
+    "share of the machine's memory.",
+}
+
+
 def _limits() -> Iterator[str]:
-    yield from _paragraphs("LIMITS", "Beyond these a file fails, and no other with it:")
-    yield from _items(
-        {
-            "Decoded pixels": f"{PIXELS_LIMIT >> 20} MiB a file",
-            "Frames": f"{FRAMES_LIMIT} a file",
-            "Deflated data sets": f"{INFLATED_LIMIT >> 20} MiB inflated",
-        }
+    yield from _paragraphs(
+        "LIMITS",
+        "Beyond these a file fails, and no other with it; --limits of medclean-denoise(1), or the "
+        "variable MEDCLEAN_LIMITS, sets others. They hold for NIfTI, too, as far as they apply.",
     )
+    yield from _items({f"{name}={value}": _LIMITED[name] for name, value in Limits().items()})
 
 
 def differing() -> set[str]:

@@ -17,6 +17,7 @@ from medclean.archive.dicom import parse
 from medclean.archive.dicom.headers import Header, read_header
 from medclean.archive.dicom.kinds import kind_of
 from medclean.archive.dicom.read import read
+from medclean.archive.limits import Limits, limited
 from medclean.archive.series import Instance, LeftOut, Series
 from medclean.errors import DataError
 
@@ -103,14 +104,14 @@ def test_a_dicomdir_is_skipped_and_not_followed(tmp_path):
 
 def test_a_bomb_is_inflated_within_bounds(tmp_path, monkeypatch):
     monkeypatch.setattr(parse, "INFLATED_HEADER", 1 << 16)
-    monkeypatch.setattr(parse, "INFLATED_LIMIT", 1 << 20)
     path = dicoms.save(
         dicoms.image(np.zeros((1024, 1024), np.uint16)),
         tmp_path / "a",
         uids.DeflatedExplicitVRLittleEndian,
     )
     assert header(path).broken == ""
-    with pytest.raises(DataError, match="inflates to more than the 1 MiB"):
+    limit = limited(Limits.of("inflated=1MiB"))
+    with limit, pytest.raises(DataError, match="limit is 1MiB, --limits inflated"):
         pixels_of(path)
 
 
@@ -121,7 +122,7 @@ def test_sequences_nested_beyond_any_need_fail(tmp_path):
     begin = b"\x40\0\x30\xa7SQ\0\0\xff\xff\xff\xff\xfe\xff\0\xe0\xff\xff\xff\xff"
     path.write_bytes(content[:pixels] + begin * 5000 + content[pixels:])
     assert left_out(path) == LeftOut(
-        "a", "failed", "cannot be parsed: its sequences are nested too deep"
+        "a", "failed", "cannot be parsed: its sequences are nested too deep, beyond all --limits"
     )
 
 
@@ -137,7 +138,7 @@ def test_a_file_that_cannot_be_opened_fails(tmp_path):
 @pytest.mark.parametrize(
     ("elements", "reason"),
     [
-        ({"Rows": 65535, "Columns": 65535}, "claims 8191 MiB of pixels; we take 6144 MiB"),
+        ({"Rows": 65535, "Columns": 65535}, "claims 8191 MiB of pixels: the limit is 6GiB"),
         ({"NumberOfFrames": 2**31 - 1}, "claims 2147483647 frames"),
         ({"NumberOfFrames": -1}, "-1 frames"),
         ({"Rows": 0}, "0 x 33 pixels"),

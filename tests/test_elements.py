@@ -14,6 +14,7 @@ from pydicom.uid import ExplicitVRBigEndian
 import dicoms
 from medclean.archive.dicom.elements import Elements, element, header, item
 from medclean.archive.dicom.transcode import deflated, inflated, opened, transcoded
+from medclean.archive.limits import Limits, limited
 from medclean.errors import DataError
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:pydicom")  # of values made odd here
@@ -190,11 +191,11 @@ def test_reasonable_depth_is_taken():
     assert list(elements(nested(20)).spans) == [0x00400555]
 
 
-def test_deflated_comes_back_and_bombs_do_not(monkeypatch):
+def test_deflated_comes_back_and_bombs_do_not():
     raw = encoded(rich())
     assert inflated(b"head" + deflated(raw), 4) == raw
-    monkeypatch.setattr("medclean.archive.dicom.transcode.INFLATED_LIMIT", 1000)
-    with pytest.raises(DataError, match="1000 bytes"):
+    limit = limited(Limits.of("inflated=1000"))
+    with limit, pytest.raises(DataError, match="limit is 1000,"):
         inflated(deflated(raw), 0)
     with pytest.raises(DataError, match="damaged"):
         inflated(b"\xff\xff\xff", 0)

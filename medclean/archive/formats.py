@@ -1,6 +1,7 @@
 """Reading and writing, whatever the format; light enough for worker processes to import."""
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,14 @@ def flaw(root: Path, series: Series, instance: int) -> str | None:
     except DataError as error:
         return str(error)
     return None
+
+
+def told(task: "Future[str | None]") -> str | None:
+    """What ``flaw`` says from a worker; else what became of that: a decoder can take it along."""
+    try:
+        return task.result()
+    except DataError as error:
+        return str(error)
 
 
 def plan(series: Series, derivation: Derivation, **how: Any) -> Any:

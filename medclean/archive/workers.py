@@ -19,6 +19,7 @@ from traceback import format_tb
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from medclean.archive.limits import Limits, limits
 from medclean.errors import DataError, MedcleanError
 
 T = TypeVar("T")
@@ -36,8 +37,10 @@ _LEAST_SHARE, _LARGEST_SHARE = 3 << 30, 32 << 30  # bytes; libraries alone map o
 _RUN = """
 import sys
 sys.path[:] = {path!r}
+from medclean.archive.limits import *
 from medclean.archive.workers import work
-work({fd}, {limit})
+with limited({limits}):
+    work({fd}, {limit})
 """
 
 
@@ -58,7 +61,8 @@ class Workers:
 
     def __init__(self, count: int, *, seconds: float = 600, limit_bytes: int | None = None) -> None:
         self.count, self.seconds = count, seconds
-        self.limit_bytes = limit_bytes or _share(count)
+        self.limit_bytes = int(limit_bytes or _share(count))
+        self._limits = limits()  # what holds here holds in the workers
         self._threads = ThreadPoolExecutor(count, "medclean-worker", _block_signals)
         self._own = threading.local()  # .process: the one that a thread serves
         self._processes: set[_Process] = set()
@@ -144,7 +148,7 @@ class Workers:
         with self._lock:
             if self._aborted:
                 raise DataError("stopped before it began")
-            self._own.process = _Process(self.limit_bytes)
+            self._own.process = _Process(self.limit_bytes, self._limits)
             self._processes.add(self._own.process)
         return self._own.process
 
@@ -158,14 +162,16 @@ class Workers:
 class _Process:
     """A worker and the pipe to it."""
 
-    def __init__(self, limit_bytes: int) -> None:
+    def __init__(self, limit_bytes: int, limits: Limits) -> None:
         ours, theirs = socketpair()
         with theirs:
             self._popen = subprocess.Popen(
                 [
                     sys.executable,
                     "-c",
-                    _RUN.format(path=sys.path, fd=theirs.fileno(), limit=limit_bytes),
+                    _RUN.format(
+                        path=sys.path, fd=theirs.fileno(), limit=limit_bytes, limits=limits
+                    ),
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

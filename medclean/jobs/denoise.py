@@ -134,6 +134,14 @@ class DenoiseJob:
     workers: Annotated[
         int | None, Setting("Processes that read and write, a processor each; chosen if not given.")
     ] = None
+    limits: Annotated[
+        str | None,
+        Setting(
+            "What a file may ask of this machine before it fails, as in pixels=12GiB,seconds=600; "
+            "see LIMITS in medclean-conformance(7).",
+            metavar="LIMIT=VALUE,...",
+        ),
+    ] = None
     shard: Annotated[
         str, Setting("Do the I-th of N parts; auto asks the SLURM array.", metavar="I/N|auto|off")
     ] = "off"

@@ -2,7 +2,8 @@
 
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 from medclean import __version__, device
 from medclean.archive.layout import Layout
+from medclean.archive.limits import Limits, limited
 from medclean.archive.runs import Shard, default_out, refuse_overlap, unsharded
 from medclean.archive.selection import Selection
 from medclean.archive.series import Scan
@@ -26,7 +28,6 @@ from medclean.pipelines._inputs import Inputs, find
 from medclean.quality.gates import Gate, parse
 
 BATCH = {"cpu": 4, "cuda": 16, "mps": 4}  # slices computed together where nobody says
-SECONDS = 120.0  # that a file may take to be read or written; damaged ones can hang a decoder
 _UNTOLD = ("studies", "from_file", "out", "model", "dry_run")  # paths of the whole machine; the run
 
 
@@ -45,6 +46,7 @@ class Request:
         workers: Processes that read and write.
         precision: Arithmetic of the network for each modality.
         gates: Limits that no series may cross.
+        limits: What a file may ask of this machine.
     """
 
     job: DenoiseJob
@@ -57,6 +59,7 @@ class Request:
     workers: int
     precision: Mapping[str, Precision]
     gates: tuple[Gate, ...]
+    limits: Limits
 
     @classmethod
     def of(cls, job: DenoiseJob, log: Log) -> "Request":
@@ -65,7 +68,7 @@ class Request:
         Raises:
             MedcleanError: It cannot be carried out: usage, missing weights or device.
         """
-        gates = parse(job.fail_on)
+        gates, limits = parse(job.fail_on), Limits.of(job.limits)
         selection = Selection.of(job.select, job.exclude)
         inputs = Inputs.of(job.studies, job.from_file)
         denoiser = Denoiser.of(job.model, force=job.force)
@@ -90,6 +93,7 @@ class Request:
             workers=workers,
             precision={m: _precision(job, where, denoiser, m) for m in denoiser.modalities},
             gates=gates,
+            limits=limits,
         )
 
     def find(self, workers: Workers, log: Log) -> Scan:
@@ -109,6 +113,17 @@ class Request:
         )
         self.layout.refuse_clashes(i.path for series in found.series for i in series.instances)
         return found
+
+    @contextmanager
+    def bounded(self) -> Iterator[Workers]:
+        """The limits in force, and workers that keep to them."""
+        limits = self.limits
+        memory = limits.memory or None
+        with (
+            limited(limits),
+            Workers(self.workers, seconds=limits.seconds, limit_bytes=memory) as workers,
+        ):
+            yield workers
 
     @property
     def filter(self) -> Filter | None:

@@ -123,7 +123,7 @@ class Work:
         check = partial(formats.flaw, self.root)
         places = range(len(series.instances))
         tasks = [self.workers.submit(check, series.alone(place), 0) for place in places]
-        return {place: flaw for place, task in enumerate(tasks) if (flaw := task.result())}
+        return {place: why for place, task in enumerate(tasks) if (why := formats.told(task))}
 
     def dtype(self, modality: str) -> Precision:
         """The arithmetic for a modality."""

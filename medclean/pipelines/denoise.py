@@ -6,12 +6,11 @@ from typing import Any
 
 from medclean.archive.runs import Run, Tally, open_run
 from medclean.archive.series import Series
-from medclean.archive.workers import Workers
 from medclean.errors import DataError, Exit, MedcleanError, Stopped, WriteError
 from medclean.jobs.denoise import DenoiseJob
 from medclean.log import Log
 from medclean.pipelines import _copies, _estimate
-from medclean.pipelines._request import SECONDS, Request
+from medclean.pipelines._request import Request
 from medclean.pipelines._stock import Stock, if_nothing_else
 from medclean.pipelines._work import Work
 from medclean.signals import stop_on_signals
@@ -39,7 +38,7 @@ def denoise(job: DenoiseJob, log: Log) -> Summary:
     denoiser, root = asked.denoiser, asked.inputs.root
     with (
         stop_on_signals() as stop,
-        Workers(asked.workers, seconds=SECONDS) as workers,
+        asked.bounded() as workers,
         open_run(
             asked.out,
             command="denoise",

@@ -20,7 +20,7 @@ from medclean.jobs.denoise import DenoiseJob
 from medclean.log import Log
 from medclean.pipelines import _copies, _estimate
 from medclean.pipelines._estimate import Disk, standing
-from medclean.pipelines._request import SECONDS, Request
+from medclean.pipelines._request import Request
 from medclean.pipelines._stock import Stock, if_nothing_else
 from medclean.pipelines._trial import Effort, effort
 from medclean.signals import stop_on_signals
@@ -103,7 +103,7 @@ def dry_run(job: DenoiseJob, log: Log) -> Outlook:
     """
     begun = perf_counter()
     asked = Request.of(job, log)
-    with stop_on_signals() as stop, Workers(asked.workers, seconds=SECONDS) as workers:
+    with stop_on_signals() as stop, asked.bounded() as workers:
         peek = _peek(asked)
         stock = Stock.of(asked.find(workers, log), asked.denoiser)
         stop.check()

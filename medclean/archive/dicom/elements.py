@@ -14,6 +14,7 @@ from typing import NamedTuple, TypeAlias
 from pydicom.datadict import dictionary_VR, keyword_for_tag, tag_for_keyword
 from pydicom.valuerep import EXPLICIT_VR_LENGTH_32, VR
 
+from medclean.archive.limits import limits
 from medclean.errors import DataError
 
 Key: TypeAlias = str | int  # keyword, or tag as 0x00100010
@@ -40,7 +41,6 @@ VRS = frozenset(vr.value for vr in VR if len(vr.value) == 2)
 UNDEFINED = 0xFFFFFFFF
 SIZES = {"US": 2, "SS": 2, "UL": 4, "SL": 4, "UV": 8, "SV": 8}
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
-_DEPTH = 64  # deeper nesting is an attack, not an image
 _TAG = {order: Struct(f"{order}HHL") for order in "<>"}  # implicit VR, and items of any encoding
 _SHORT = {order: Struct(f"{order}HH2sH") for order in "<>"}
 _LENGTH = {order: Struct(f"{order}L") for order in "<>"}
@@ -231,8 +231,8 @@ class Elements:
 
     def _inner(self, start: int, end: int, explicit: bool) -> "Elements":
         """An item of a sequence here."""
-        if self.depth >= _DEPTH:
-            raise _broken(f"sequences are nested more than {_DEPTH} deep")
+        if self.depth >= limits().nesting:
+            raise _broken(f"sequences are nested too deep ({limits().passed('nesting')})")
         return Elements(self.data, start, end, explicit, self.order, self.depth + 1)
 
     def _tag(self, at: int) -> int:

@@ -32,14 +32,11 @@ from medclean.archive.dicom.values import (
     unsigned,
     vendor_scale,
 )
+from medclean.archive.limits import limits
 from medclean.archive.selection import EVERYTHING, PATH, Selection
 from medclean.archive.series import LeftOut, key_of
 from medclean.errors import DataError
 
-PIXELS_LIMIT = 6 << 30
-"""Bytes that the decoded pixels of one file may have: more than native ones can (4 GiB), and less
-than a header of 65535 x 65535 pixels claims. The memory of a worker may set an earlier limit."""
-FRAMES_LIMIT = 1 << 20
 NATIVE = {
     "",  # no file meta: pydicom finds out which of them it is
     ImplicitVRLittleEndian,
@@ -139,11 +136,11 @@ class Header:
             return f"has {self.frames} frames of {self.rows} x {self.columns} pixels"
         if self.allocated not in _ALLOCATED or not 0 < self.stored <= self.allocated:
             return f"has Bits Allocated {self.allocated} and Bits Stored {self.stored}"
-        if self.frames > FRAMES_LIMIT:
-            return f"claims {self.frames} frames; we take {FRAMES_LIMIT} a file"
+        if self.frames > limits().frames:
+            return f"claims {self.frames} frames: {limits().passed('frames')}"
         needed = self.frames * self.rows * self.columns * self.samples * self.allocated // 8
-        if needed > PIXELS_LIMIT:
-            return f"claims {needed >> 20} MiB of pixels; we take {PIXELS_LIMIT >> 20} MiB a file"
+        if needed > limits().pixels:
+            return f"claims {needed >> 20} MiB of pixels: {limits().passed('pixels')}"
         least = needed if self.syntax in NATIVE else self.frames * 8  # an item each, PS3.5 A.4
         if least > self.available:
             return f"is cut off: it has {self.available} bytes of pixels and needs {least}"

@@ -15,10 +15,9 @@ from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.filereader import read_dataset, read_partial, read_preamble
 from pydicom.uid import DeflatedExplicitVRLittleEndian, MediaStorageDirectoryStorage
 
+from medclean.archive.limits import limits
 from medclean.errors import DataError
 
-INFLATED_LIMIT = 1 << 28
-"""Bytes that a deflated data set may have; zeros are packed 1000 to 1, and pydicom takes all."""
 INFLATED_HEADER = 1 << 24
 """Bytes of a deflated data set that are looked at where its pixels are not asked for."""
 
@@ -79,16 +78,17 @@ def parse(path: Path) -> FileDataset:
 
     Raises:
         NotAnImage: As ``parse_header``.
-        DataError: As ``parse_header``; or what is deflated has more than ``INFLATED_LIMIT`` bytes.
+        DataError: As ``parse_header``; or what is deflated is beyond its limit.
     """
     with opened_file(path) as file, one_reason("cannot be parsed"):
         _is_marked(file)
-        head, content = _begun(file, INFLATED_LIMIT)
+        most = limits().inflated
+        head, content = _begun(file, most + 1)
         if content is None:
             file.seek(0)
             return read_partial(file, force=True)
-        if content.getbuffer().nbytes == INFLATED_LIMIT:
-            raise DataError(f"inflates to more than the {INFLATED_LIMIT >> 20} MiB that we take")
+        if content.getbuffer().nbytes > most:
+            raise DataError(f"inflates to more than we take: {limits().passed('inflated')}")
         head.update(read_dataset(content, False, True))
         return head
 
@@ -110,7 +110,9 @@ def one_reason(what: str) -> Iterator[None]:
         except (DataError, NotAnImage, KeyboardInterrupt, SystemExit):
             raise
         except RecursionError:
-            raise DataError(f"{what}: its sequences are nested too deep") from None
+            raise DataError(
+                f"{what}: its sequences are nested too deep, beyond all --limits"
+            ) from None
         except MemoryError:
             raise DataError(f"{what}: it needs more memory than there is") from None
         except BaseException as error:
@@ -163,6 +165,8 @@ def _up_to_pixels(file: BinaryIO) -> Parsed:
     else:
         head.update(read_dataset(content, False, True, stop_when=at_pixels))
     if not begins:
+        if content and content.getbuffer().nbytes == INFLATED_HEADER:
+            raise DataError(f"inflates to {INFLATED_HEADER >> 20} MiB before its pixels")
         if _is_cut(head) or file.tell() > size:  # beyond it: a large value was passed over
             raise DataError("is cut off before its pixels")
         return Parsed(head, "", 0, size)

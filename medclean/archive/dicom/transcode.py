@@ -23,7 +23,7 @@ from medclean.archive.dicom.elements import (
     header,
     item,
 )
-from medclean.archive.dicom.parse import INFLATED_LIMIT
+from medclean.archive.limits import limits
 from medclean.errors import DataError
 
 _WIDTHS = {
@@ -77,11 +77,13 @@ def inflated(data: bytes | mmap, start: int) -> bytes:
     """
     stream = zlib.decompressobj(wbits=-zlib.MAX_WBITS)
     try:
-        inflated = stream.decompress(data[start:], INFLATED_LIMIT)
+        inflated = stream.decompress(data[start:], limits().inflated)
     except zlib.error as error:
         raise DataError(f"the deflated data set is damaged: {error}") from None
     if not stream.eof:
-        raise DataError(f"the deflated data set is cut off, or above {INFLATED_LIMIT} bytes")
+        raise DataError(
+            f"the deflated data set is cut off, or inflates to more: {limits().passed('inflated')}"
+        )
     return inflated
 
 

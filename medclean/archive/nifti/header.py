@@ -16,6 +16,7 @@ from nibabel.nifti2 import Nifti2Header
 from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
+from medclean.archive.limits import limits
 from medclean.archive.series import Affine
 from medclean.errors import DataError
 
@@ -27,6 +28,7 @@ GZIP = b"\x1f\x8b"
 MOST_COMPRESSED = 1032  # deflate cannot do better, so a header that claims more lies
 _HALF = re.compile(r"(.+)\.(?:hdr|img)(?:\.gz)?", re.IGNORECASE)
 _HEADS = (".hdr", ".hdr.gz", ".HDR", ".HDR.GZ")
+_SIDECAR = 1 << 24  # bytes of a .json; real ones have some thousand
 TAIL = 1 << 20  # bytes after the values that are kept; a bomb has more
 
 
@@ -120,6 +122,9 @@ def read_header(path: Path) -> Header:
         raise DataError(
             f"the header claims {found.end} bytes, the file has {size}; expected a whole file"
         )
+    if found.end - found.offset > limits().pixels:
+        claim = f"claims {found.end - found.offset >> 20} MiB of values"
+        raise DataError(f"{claim}: {limits().passed('pixels')}")
     return found
 
 
@@ -181,7 +186,9 @@ def sidecar(path: Path) -> dict[str, Any]:
     beside = path.with_name(stem(path) + ".json")
     if not beside.is_file():
         return {}
-    with suppress(ValueError):  # no JSON, no UTF-8
+    if beside.stat().st_size > _SIDECAR:
+        raise DataError(f"the .json beside it has more than {_SIDECAR >> 20} MiB; take it away")
+    with suppress(ValueError, RecursionError):  # no JSON, no UTF-8; brackets without end
         stated = json.loads(beside.read_text(encoding="utf-8"))
         if isinstance(stated, dict):
             return stated
