@@ -373,7 +373,7 @@ def lie(length: int, vr: bytes = b"OW") -> Encoded:
     head = struct.pack("<HH2sH", tag >> 16, tag & 0xFFFF, vr, 0)
     if vr == b"LT":  # two bytes of length: it is UT that has four
         head = head.replace(b"LT", b"UT")
-    return Encoded(head + struct.pack("<L", length) + b"few")
+    return Encoded((head + struct.pack("<L", length) + b"few",))
 
 
 def nested_shut(depth: int) -> bytes:
