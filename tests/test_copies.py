@@ -193,3 +193,11 @@ def test_a_selection_that_changes_back_and_forth_loses_nothing(study, tmp_path):
     again = run(study, out, "gaussian", overwrite=True)
     assert (again.copied, again.failed) == (3, 1)
     assert tree(out) == made
+
+
+def test_a_copy_that_would_meet_a_residual_is_refused_before_anything_is_written(study, tmp_path):
+    (study / "residual" / "ct").mkdir(parents=True)
+    (study / "residual" / "ct" / "0001.dcm").write_text("not an image")
+    with pytest.raises(UsageError, match="would both need residual/ct/0001.dcm"):
+        run(study, tmp_path / "out", residual=True)
+    assert not tree(tmp_path / "out")

@@ -33,19 +33,21 @@ class Layout:
         """All that is made of one file."""
         return tuple(self.path(source, role) for role in self.roles)
 
-    def refuse_clashes(self, sources: Iterable[str]) -> None:
+    def refuse_clashes(self, sources: Iterable[str], copies: Iterable[str] = ()) -> None:
         """Nothing, as long as all outputs have places of their own.
 
         Args:
             sources: Paths of all files that outputs are made of.
+            copies: Paths of all files that are copied as they are.
 
         Raises:
             UsageError: Two outputs would lie at one place, or one where another needs a folder.
         """
         files: dict[str, str] = {}
         folders: dict[str, str] = {}
-        for source in sources:
-            for path in self.paths(source):
+        made = ((source, self.paths(source)) for source in sources)
+        for source, paths in (*made, *((path, (path,)) for path in copies)):
+            for path in paths:
                 if path in files:
                     raise _clash(path, files[path], source)
                 files[path] = source

@@ -24,9 +24,11 @@ def preset(name: str) -> Path:
         UsageError: None goes by that name, or several do.
     """
     meant = [known for known in presets() if known == name or known.endswith(f"-{name}")]
-    if len(meant) != 1:
-        raise unknown("preset", name, meant or presets())
-    return _PRESETS / f"{meant[0]}.toml"
+    if len(meant) > 1 and name not in meant:
+        raise UsageError(f"preset {name!r} could be {' or '.join(meant)}; say which")
+    if not meant:
+        raise unknown("preset", name, presets())
+    return _PRESETS / f"{name if name in meant else meant[0]}.toml"
 
 
 def read(path: Path, command: str, settings: Collection[str]) -> dict[str, Any]:

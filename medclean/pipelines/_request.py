@@ -111,7 +111,11 @@ class Request:
             modality=job.modality,
             selection=self.selection,
         )
-        self.layout.refuse_clashes(i.path for series in found.series for i in series.instances)
+        skipped = (left.path for left in found.left_out if left.status == "skipped")
+        self.layout.refuse_clashes(
+            (i.path for series in found.series for i in series.instances),
+            skipped if job.copy_others else (),
+        )
         return found
 
     @contextmanager

@@ -141,7 +141,8 @@ def _one(series: Series, work: Work, log: Log, bugs: list[Exception]) -> bool:
         run.fail(series.key, str(error), status=status, inputs=paths)
         log.warn(f"{name} failed: {error}")
         for path, flaw in paths.items():
-            log.warn(f"  {path} {flaw}")
+            if path not in str(error):
+                log.warn(f"  {path} {flaw}")
     except Exception as error:  # the other series have not deserved it
         run.fail(series.key, f"a bug: {type(error).__name__}", status=Exit.BUG)
         log.warn(f"{name} failed: a bug, which is shown when the others are through")

@@ -55,10 +55,12 @@ def _train(job: TrainJob, log: Log, world: World) -> Path:
     noise = Noise(*job.noise)
     where = machine(job.device, job.precision, job.workers, tf32=job.tf32, world=world)
     begin.check_batches(job, world.size)
+    model = begin.network(job)
     refuse_overlap(job.out, [job.dataset])
     data = by_first(lambda: _dataset(job, log))
     noise.try_on(data.modality)
-    parts, model = split(data, job.shares, job.seed), begin.network(job, data.modality)
+    parts = split(data, job.shares, job.seed)
+    begin.initialise(model, job, data.modality)
     begin.check_schedule(job, validates=bool(parts["validation"]))
     begin.prepare(job, model)
     with ExitStack() as held, stop_on_signals(AGAIN) as stop:

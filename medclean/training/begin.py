@@ -14,16 +14,11 @@ from medclean.learning.schedules.plateau import Plateau
 from medclean.models._base import Model
 
 
-def network(job: TrainJob, modality: str) -> Model:
-    """What ``job.model`` names, with weights from the seed or from ``job.init``.
-
-    Args:
-        job: What is asked.
-        modality: Of the images, to pick ``job.init`` where it is a name.
+def network(job: TrainJob) -> Model:
+    """What ``job.model`` names, with weights from the seed.
 
     Raises:
         UsageError: No such model or option, nothing in it learns, or it learns from other images.
-        MissingError: ``job.init`` is not there, damaged, or of another architecture.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(job.seed)
@@ -36,9 +31,22 @@ def network(job: TrainJob, modality: str) -> Model:
             f"{job.model} learns from {model.learns_from} images; "
             "`medclean train` makes pairs of clean and noisy ones"
         )
+    return model
+
+
+def initialise(model: Model, job: TrainJob, modality: str) -> None:
+    """Give a model the weights of ``job.init``, where that is asked for.
+
+    Args:
+        model: As ``network`` made it.
+        job: What is asked.
+        modality: Of the images, to pick ``job.init`` where it is a name.
+
+    Raises:
+        MissingError: ``job.init`` is not there, damaged, or of another architecture.
+    """
     if job.init is not None:
         checkpoints.put(model, checkpoints.weights(job.init, modality), job.init)
-    return model
 
 
 def prepare(job: TrainJob, model: Model) -> None:
