@@ -65,9 +65,10 @@ SOMETIMES = {
 }
 RESIDUALS = (
     "A residual, what was removed, is a series of its own (of enhanced objects there is none yet): "
-    "signed 16 bits, the source's Rescale Slope, Rescale Intercept 0, for CT Rescale Type US, a window around 0, no padding, no VOI LUT "
-    "and no Real World Value Mapping. Its Series Description begins with RESIDUAL, its sources are "
-    "source and denoised image, and stored denoised and stored residual add up to stored source."
+    "signed 16 bits, the source's Rescale Slope, Rescale Intercept 0, for CT Rescale Type US, a "
+    "window around 0, no padding, no VOI LUT and no Real World Value Mapping. Its Series "
+    "Description begins with RESIDUAL, its sources are source and denoised image, and stored "
+    "denoised and stored residual add up to stored source."
 )
 MULTI = (
     "Enhanced and legacy converted objects stay what they are. Value 1 of Frame Type is DERIVED in "

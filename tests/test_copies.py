@@ -198,6 +198,6 @@ def test_a_selection_that_changes_back_and_forth_loses_nothing(study, tmp_path):
 def test_a_copy_that_would_meet_a_residual_is_refused_before_anything_is_written(study, tmp_path):
     (study / "residual" / "ct").mkdir(parents=True)
     (study / "residual" / "ct" / "0001.dcm").write_text("not an image")
-    with pytest.raises(UsageError, match="would both need residual/ct/0001.dcm"):
+    with pytest.raises(UsageError, match=r"would both need residual/ct/0001\.dcm"):
         run(study, tmp_path / "out", residual=True)
     assert not tree(tmp_path / "out")

@@ -97,7 +97,7 @@ def test_sources_stay_and_nothing_is_outside_the_output(ended):
 
 
 def test_memory_is_bounded(ended):
-    assert ended[1].peak < 4 * GIB  # two workers within 3 GiB each of addresses; 1.5 GiB here
+    assert ended[1].peak < 4 * GIB  # two workers within 3 GiB each of addresses
 
 
 def test_a_decoder_that_hangs_fails_its_series_only(tmp_path):
