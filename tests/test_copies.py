@@ -201,3 +201,15 @@ def test_a_copy_that_would_meet_a_residual_is_refused_before_anything_is_written
     with pytest.raises(UsageError, match=r"would both need residual/ct/0001\.dcm"):
         run(study, tmp_path / "out", residual=True)
     assert not tree(tmp_path / "out")
+
+
+def test_what_was_done_before_stays_on_record_when_less_is_selected(study, tmp_path):
+    dicoms.save(dicoms.image(series=5, modality="MR"), study / "mr.dcm")
+    out = tmp_path / "out"
+    for select in ((), ("Modality=MR",)):
+        job = DenoiseJob((study,), "gaussian", out=out, select=select)
+        denoise(job, Log(quiet=True))
+        lines = {line["path"]: line for line in manifest(out)["inputs"]}
+        for path in ("ct/0001.dcm", "mr.dcm"):
+            assert (lines[path]["status"], lines[path]["output"]) == ("done", path)
+        assert lines["notes.txt"]["status"] == "skipped"

@@ -227,9 +227,11 @@ class Run:
     # The run
 
     def input(self, path: str, status: Status, reason: str | None = None, **facts: Any) -> None:
-        """An input that belongs to no series; a failed one counts as a series of its own."""
-        line = plain(input_line(path, status, reason, **facts))
-        if self._record.state.inputs.get(path) != line:
+        """An input of no series (a failed one counts as one); what was done before stays done."""
+        line, state = plain(input_line(path, status, reason, **facts)), self._record.state
+        known = state.inputs.get(path, {})
+        kept = status == "skipped" and known.get("status") == "done" and path in state.ours
+        if known != line and not kept:
             self._record.note({"kind": "input", **line})
         self.expected.loose[path] = None
 
