@@ -274,6 +274,7 @@ def _part(folder: Path) -> Path:
 
 
 def _put(path: Path, content: bytes, mode: int) -> None:
+    # It is closed below: what it cannot be opened for leaves nothing to remove.
     file = open(path, "xb", opener=lambda name, flags: os.open(name, flags, mode))  # noqa: SIM115
     try:
         with file:

@@ -24,7 +24,7 @@ def copy(root: Path, path: str, to: Path) -> tuple[str, int]:
     """
     digest, size = sha256(), 0
     try:
-        source = open(root / path, "rb")  # noqa: SIM115
+        source = open(root / path, "rb")  # noqa: SIM115  # closed below
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}") from None
     with source, writing(to, lasting=False) as file:

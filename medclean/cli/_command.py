@@ -76,7 +76,7 @@ def command(run: Callable[..., Exit], *, presets: bool = False) -> Callable[...,
 
     own = [_parameter(f.name, f.default, types[f.name], stated[f.name]) for f in fields(job)]
     files = [_config_option(read), *([_preset_option(read)] if presets else [])]
-    made.__signature__ = Signature([*own, *files, *others])  # type: ignore[attr-defined]
+    made.__signature__ = Signature([*own, *files, *others])  # type: ignore[attr-defined]  # read by Typer
     made.__doc__ = job.__doc__
     return made
 

@@ -9,6 +9,7 @@ from medclean import checkpoints
 from medclean.archive.series import Series
 from medclean.catalog import MODELS, NORMALISERS
 from medclean.checkpoints import Loaded
+from medclean.device import Precision
 from medclean.errors import UsageError, unknown
 from medclean.models._filter import Filter
 from medclean.options import parse
@@ -114,6 +115,20 @@ class Denoiser:
         if self.model(modality).in_units:
             return None
         return NORMALISERS.make(self.loaded(modality).card.normaliser)
+
+    def measures(self, modality: str) -> bool:
+        """Whether a series is looked through first: no model needs to ask what 1 means in CT."""
+        model = self.model(modality)
+        return model.wants_sigma or (model.wants_scale and modality != "CT")
+
+    def dtype(self, modality: str, precision: Mapping[str, Precision]) -> Precision:
+        """The arithmetic for a modality.
+
+        Args:
+            modality: That ``refusal`` let pass.
+            precision: Of the network for each modality that it has weights for.
+        """
+        return "float32" if self.plain else precision[self.loaded(modality).card.modality]
 
     def options_changed(self) -> dict[str, Any]:
         """The options of a filter that differ from their defaults."""

@@ -37,7 +37,8 @@ class Slices:
     """
 
     def __init__(self, work: "Work", rung: Rung, modality: str) -> None:
-        self.work, self.rung, self.dtype = work, rung, work.dtype(modality)
+        self.work, self.rung = work, rung
+        self.dtype = work.denoiser.dtype(modality, work.precision)
         self.engine = Engine.on(
             rung,
             work.denoiser.model(modality),

@@ -113,8 +113,7 @@ def _compute(request: Request, series: Series, pixels: Pixels, rung: Rung) -> fl
         rung,
         model,
         normaliser=denoiser.normaliser(series.modality),
-        bf16=not denoiser.plain
-        and request.precision[denoiser.loaded(series.modality).card.modality] == "bf16",
+        bf16=denoiser.dtype(series.modality, request.precision) == "bf16",
         ensemble=request.job.ensemble,
     )
     image = pixels.real[group.frames[0].number]
@@ -131,14 +130,8 @@ def _compute(request: Request, series: Series, pixels: Pixels, rung: Rung) -> fl
 def _whole(
     request: Request, todo: Sequence[Series], pace: Pace, preparing: float, rung: Rung
 ) -> Effort:
-    model = request.denoiser.model
     total = sum(pixels_of(series) for series in todo)
-    again = sum(
-        pixels_of(series)
-        for series in todo
-        if model(series.modality).wants_sigma
-        or (model(series.modality).wants_scale and series.modality != "CT")
-    )
+    again = sum(pixels_of(series) for series in todo if request.denoiser.measures(series.modality))
     decoded = again + total * (1 if request.job.syntax == "explicit" else 2)
     staged = sum(len(series.instances) for series in todo)
     by_workers = (pace.reading * decoded + STAGING * staged) / request.workers

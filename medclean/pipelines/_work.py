@@ -22,6 +22,7 @@ from medclean.inference.statistics import Statistics, of_series
 from medclean.jobs._setting import values
 from medclean.jobs.denoise import DenoiseJob
 from medclean.log import Bar, Log
+from medclean.models._filter import Filter
 from medclean.pipelines._output import Output
 from medclean.pipelines._safety import judge
 from medclean.quality.gates import Gate
@@ -53,6 +54,7 @@ class Work:
         job: What was asked.
         root: Folder that all input paths are relative to.
         denoiser: What ``--model`` names.
+        filter: What workers apply by themselves; None where this process computes.
         rung: How slices go through it as long as memory lasts.
         precision: Arithmetic of the network for each modality: ``"float32"`` or ``"bf16"``.
         run: The record.
@@ -69,6 +71,7 @@ class Work:
     job: DenoiseJob
     root: Path
     denoiser: Denoiser
+    filter: Filter | None
     rung: Rung
     precision: Mapping[str, Precision]
     run: Run
@@ -95,10 +98,10 @@ class Work:
         flaws = self.flaws(series) if self.job.allow_gaps else {}
         if len(flaws) == len(series.instances):
             raise DataError("none of its files can be read")
-        if self.denoiser.filter and not self.job.ensemble:
+        if self.filter:
             from medclean.pipelines._files import Files
 
-            return self._attempt(series, flaws, Files(self, self.denoiser.filter))
+            return self._attempt(series, flaws, Files(self, self.filter))
         from medclean.pipelines._slices import Slices
 
         by_slice = self.denoiser.model(series.modality).scope == "slice"
@@ -125,12 +128,6 @@ class Work:
         tasks = [self.workers.submit(check, series.alone(place), 0) for place in places]
         return {place: why for place, task in enumerate(tasks) if (why := formats.told(task))}
 
-    def dtype(self, modality: str) -> Precision:
-        """The arithmetic for a modality."""
-        if self.denoiser.plain:
-            return "float32"
-        return self.precision[self.denoiser.loaded(modality).card.modality]
-
     def _attempt(self, whole: Series, flaws: dict[int, str], way: Way) -> None:
         series = whole.without(flaws) if flaws else whole
         figures = self._measure(series)
@@ -144,7 +141,7 @@ class Work:
     def _measure(self, series: Series) -> Statistics:
         """One pass over the series, where the model needs to know more than single slices."""
         model = self.denoiser.model(series.modality)
-        if not (model.wants_sigma or (model.wants_scale and series.modality != "CT")):
+        if not self.denoiser.measures(series.modality):
             return Statistics(CT_SCALE if series.modality == "CT" else 1.0)
         found = self._statistics(series, noise=model.wants_sigma)
         return found if model.wants_sigma else replace(found, sigma=None)
@@ -155,8 +152,7 @@ class Work:
 
     def _scale(self, series: Series, figures: Statistics) -> float:
         """What 1 means in a series, also where the model did not ask."""
-        model = self.denoiser.model(series.modality)
-        known = series.modality == "CT" or model.wants_sigma or model.wants_scale
+        known = series.modality == "CT" or self.denoiser.measures(series.modality)
         return figures.scale if known else self._statistics(series, noise=False).scale
 
     def _output(

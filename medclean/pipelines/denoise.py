@@ -70,6 +70,7 @@ def denoise(job: DenoiseJob, log: Log) -> Summary:
                 job=job,
                 root=root,
                 denoiser=denoiser,
+                filter=asked.filter,
                 rung=asked.rung,
                 precision=asked.precision,
                 run=run,

@@ -132,7 +132,7 @@ def to_batch(arrays: Arrays, modality: str, device: torch.device) -> Batch:
     arrays = {key: value.to(device, non_blocking=True) for key, value in arrays.items()}
     sigma = arrays["sigma"] if known else None
     spacing = arrays["spacing"].unbind(1)
-    given = Given("1", arrays["scale"], spacing, modality, sigma)  # type: ignore[arg-type]
+    given = Given("1", arrays["scale"], spacing, modality, sigma)  # type: ignore[arg-type]  # tensors
     return Batch(arrays["noisy"], given, arrays["clean"])
 
 

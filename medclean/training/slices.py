@@ -212,9 +212,9 @@ def bright(modality: str, scale: float) -> float:
 
 def _series(row: dict[str, object]) -> Series:
     places: Sequence[Sequence[int]] = row.pop("slices")  # type: ignore[assignment]  # from JSON
-    spacing: Sequence[float] = row.pop("spacing")  # type: ignore[assignment]
+    spacing: Sequence[float] = row.pop("spacing")  # type: ignore[assignment]  # likewise
     slices = tuple((axis, position) for axis, position in places)
-    return Series(**row, slices=slices, spacing=(spacing[0], spacing[1], spacing[2]))  # type: ignore[arg-type]
+    return Series(**row, slices=slices, spacing=(spacing[0], spacing[1], spacing[2]))  # type: ignore[arg-type]  # likewise
 
 
 def _evenly(length: int, count: int) -> list[int]:

@@ -125,7 +125,7 @@ def one_reason(what: str) -> Iterator[None]:
 def opened_file(path: Path) -> Iterator[BinaryIO]:
     """Open a regular file, and only that: what became a named pipe meanwhile does not block."""
     try:
-        file = open(os.fspath(path), "rb", opener=_without_waiting)  # noqa: SIM115
+        file = open(os.fspath(path), "rb", opener=_without_waiting)  # noqa: SIM115  # closed below
     except OSError as error:
         raise DataError(f"cannot be opened: {os.strerror(error.errno or 0).lower()}") from None
     with file:

@@ -246,7 +246,7 @@ def _shape(header: Any) -> tuple[int, int, int, int]:
         raise NoImage(f"{len(shape)} axes; expected rows, columns, slices and at most time")
     if prod(shape) > 2**40:
         raise DataError(f"{prod(shape)} voxels; expected an image that fits into a machine")
-    return (*shape, 1, 1)[:4]  # type: ignore[return-value]
+    return (*shape, 1, 1)[:4]  # type: ignore[return-value]  # four
 
 
 def _dtype(header: Any) -> np.dtype[Any]:
