@@ -15,7 +15,7 @@ from medclean import cli, jobs
 from medclean.catalog import MODELS
 from medclean.cli import NOTICE, _config
 from medclean.cli._boundary import explain
-from medclean.cli._command import command
+from medclean.cli._command import Command, command
 from medclean.errors import Exit, MissingError, Stopped, UsageError
 from medclean.jobs._setting import Setting
 
@@ -55,7 +55,7 @@ def ask(monkeypatch, tmp_path):
         return Exit.DONE
 
     app = typer.Typer(rich_markup_mode=None)
-    app.command()(command(denoise, presets=True))
+    app.command(cls=Command)(command(denoise, presets=True))
 
     def run(*words: str) -> Job:
         assert app([*words, "a b,c", "--model", "nlm"], standalone_mode=False) == Exit.DONE
@@ -138,6 +138,17 @@ def test_a_bare_model_keeps_the_options_of_a_preset(ask, tmp_path):
         (tmp_path / "presets" / f"{name}.toml").write_text(f'model = "{model}"\n')
     assert ask("--preset", "soft").model == "nlm:strength=0.4"
     assert ask("--preset", "wide").model == "nlm"
+
+
+def test_the_model_tells_which_preset_is_meant(ask, monkeypatch, tmp_path):
+    for count, name in enumerate(("dgan-tiny", "nlm-tiny")):
+        (tmp_path / "presets" / f"{name}.toml").write_text(f"count = {count}\n")
+    assert ask("--preset", "tiny").count == 1  # --model stands behind it
+    assert ask("--model", "median", "--preset", "dgan-tiny").count == 0
+    monkeypatch.setenv("MEDCLEAN_MODEL", "dgan")
+    assert ask("--preset", "tiny").count == 1
+    with pytest.raises(UsageError, match="dgan-tiny or nlm-tiny; say which, or the model"):
+        _config.preset("tiny", "median")
 
 
 def test_a_table_goes_before_the_top_level(ask, tmp_path):

@@ -28,6 +28,7 @@ _CATALOGS: dict[str, Iterable[str]] = {
 }
 _METAVARS = {int: "N", float: "X", Path: "PATH"}
 _VARIABLES = {"MEDCLEAN_CONFIG", "MEDCLEAN_DEBUG"}  # and those of all settings
+_MODEL = f"{__name__}.model"  # in the memory of a command line
 _EXPECTED = {int: "a whole number", float: "a number"}
 
 
@@ -64,7 +65,7 @@ def command(run: Callable[..., Exit], *, presets: bool = False) -> Callable[...,
     def made(*, preset: str | None = None, **given: Any) -> Exit:
         warn_of_variables(os.environ)
         if preset:  # a bare --model leaves the options that a preset has for that model
-            model = read(_config.preset(preset)).get("model", given["model"])
+            model = read(_config.preset(preset, given["model"])).get("model", given["model"])
             given["model"] = model if model.startswith(f"{given['model']}:") else given["model"]
         more = {other.name: given[other.name] for other in others}
         values = {name: _value(name, given[name], kind) for name, kind in types.items()}
@@ -82,7 +83,11 @@ def command(run: Callable[..., Exit], *, presets: bool = False) -> Callable[...,
 
 
 class Command(TyperCommand):
-    """A command whose help and variables know texts with blanks, such as expressions."""
+    """A command whose help and variables know texts with blanks, such as expressions.
+
+    What ``--model`` says is known before any option is taken: a preset is found by it, wherever on
+    the line the two stand.
+    """
 
     def __init__(self, *words: Any, **options: Any) -> None:
         super().__init__(*words, **options)
@@ -91,6 +96,14 @@ class Command(TyperCommand):
             parameter.split_envvar_value = str.splitlines
             if parameter.param_type_name == "argument":  # its metavar says what it is
                 parameter.display_type_rich = _nothing
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """As any command does, after a first look for the model."""
+        typed = self.make_parser(ctx).parse_args([*args])[0]
+        for parameter in self.params:
+            if parameter.name == "model":
+                ctx.meta[_MODEL] = parameter.consume_value(ctx, typed)[0]
+        return super().parse_args(ctx, args)
 
 
 def warn_of_variables(environ: Mapping[str, str]) -> None:
@@ -131,7 +144,9 @@ def _config_option(read: Callable[[Path], dict[str, Any]]) -> Parameter:
 def _preset_option(read: Callable[[Path], dict[str, Any]]) -> Parameter:
     def put(context: typer.Context, name: str | None) -> str | None:
         if name:
-            context.default_map = {**read(_config.preset(name)), **(context.default_map or {})}
+            known = context.default_map or {}
+            model = context.meta.get(_MODEL) or known.get("model")
+            context.default_map = {**read(_config.preset(name, model)), **known}
         return name
 
     option = typer.Option(

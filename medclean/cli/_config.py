@@ -17,18 +17,27 @@ def presets() -> list[str]:
     return sorted(path.stem for path in _PRESETS.glob("*.toml"))
 
 
-def preset(name: str) -> Path:
-    """The file of named settings; ``compact`` is ``dgan-compact`` as long as no other ends so.
+def preset(name: str, model: str | None) -> Path:
+    """The file of named settings.
+
+    Args:
+        name: ``dgan-tiny`` in full, or ``tiny``, which is the model's own where there are several.
+        model: As ``--model`` gives it; None where nobody does.
 
     Raises:
         UsageError: None goes by that name, or several do.
     """
-    meant = [known for known in presets() if known == name or known.endswith(f"-{name}")]
-    if len(meant) > 1 and name not in meant:
-        raise UsageError(f"preset {name!r} could be {' or '.join(meant)}; say which")
-    if not meant:
-        raise unknown("preset", name, presets())
-    return _PRESETS / f"{name if name in meant else meant[0]}.toml"
+    known = presets()
+    own = f"{model.partition(':')[0]}-{name}" if model else name
+    meant = [path for path in known if path.endswith(f"-{name}")]
+    found = next((path for path in (name, own) if path in known), None)
+    if not found and len(meant) > 1:
+        raise UsageError(
+            f"preset {name!r} could be {' or '.join(meant)}; say which, or the model with --model"
+        )
+    if not (found or meant):
+        raise unknown("preset", name, known)
+    return _PRESETS / f"{found or meant[0]}.toml"
 
 
 def read(path: Path, command: str, settings: Collection[str]) -> dict[str, Any]:
