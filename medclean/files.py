@@ -85,7 +85,7 @@ def writing(path: Path, *, lasting: bool = True) -> Iterator[BinaryIO]:
         WriteError: Permission, full disk and the like; nothing has changed under the name.
     """
     part = _part(path.parent)
-    with cannot_write(path.name):
+    with cannot_write(path):
         try:
             with open(part, "xb") as file:
                 _give_group(file.fileno(), path.parent)
@@ -118,7 +118,7 @@ def write_parts(path: Path, parts: Sequence[bytes | memoryview]) -> None:
     Raises:
         WriteError: Permission, full disk and the like; there is no such file then.
     """
-    with cannot_write(path.name):
+    with cannot_write(path):
         try:
             path.unlink(missing_ok=True)
             with open(path, "xb", buffering=0) as file:

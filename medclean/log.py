@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 _METER = "{desc}: {n_fmt}/{total_fmt} ({percentage:.0f}%), {rate_fmt}, {remaining} left"
+_WAITING = "{desc}: {n_fmt}/{total_fmt}"  # nothing is through yet that a rate could come from
 
 
 def printable(text: str) -> str:
@@ -181,7 +182,7 @@ def _meter(bar: Bar) -> str:
         monotonic() - bar.started,
         unit=bar.unit,
         prefix=bar.title.strip(),
-        bar_format=_METER if bar.total else None,
+        bar_format=(_METER if bar.done else _WAITING) if bar.total else None,
     )
     return f"{meter}, {bar.text}" if bar.text else meter
 

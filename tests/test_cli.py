@@ -179,6 +179,7 @@ def test_a_file_that_makes_no_sense(ask, tmp_path, text, said):
     ("words", "said"),
     [
         (("--level", "2"), "level is 2, expected 0 to 1"),
+        (("--level", ""), "--level is empty; expected a value"),
         (("--level", "nan"), "level is 'nan', expected a number"),
         (("--count", "2.5"), "count is '2.5', expected a whole number"),
         (("--kind", "explizit"), "no kind 'explizit'; did you mean 'explicit'"),

@@ -68,7 +68,7 @@ def command(run: Callable[..., Exit], *, presets: bool = False) -> Callable[...,
             model = read(_config.preset(preset, given["model"])).get("model", given["model"])
             given["model"] = model if model.startswith(f"{given['model']}:") else given["model"]
         more = {other.name: given[other.name] for other in others}
-        values = {name: _value(name, given[name], kind) for name, kind in types.items()}
+        values = {n: _value(_said(n, stated[n]), given[n], kind) for n, kind in types.items()}
         try:
             asked = job(**values)
         except ValueError as error:
@@ -198,6 +198,13 @@ def _text(value: Any, kind: _Type) -> Any:
     return value if value is None or kind.one is bool else str(value)
 
 
+def _said(name: str, setting: Setting) -> str:
+    """How the user calls a setting."""
+    if setting.argument and setting.metavar:
+        return setting.metavar.removesuffix("...")
+    return f"--{name.replace('_', '-')}"
+
+
 def _value(name: str, given: Any, kind: _Type) -> Any:
     if kind.many:
         return tuple(_convert(name, part, kind) for part in _parts(given, kind))
@@ -215,7 +222,7 @@ def _convert(name: str, text: str, kind: _Type) -> Any:
     if not text:  # as an unset variable of a script leaves it; a path would mean the current folder
         raise UsageError(f"{name} is empty; expected a value")
     if kind.choices and text not in kind.choices:
-        raise unknown(name, text, kind.choices)
+        raise unknown(name.removeprefix("--"), text, kind.choices)
     try:
         return convert(text, kind.one)
     except ValueError:

@@ -50,7 +50,8 @@ class Inputs:
                 raise UsageError(f"{study} does not exist; expected a folder or a file")
         starts = _apart([*studies, *(_listed(from_file) if from_file else ())])
         if not starts:
-            raise NothingToDo(f"{from_file} names no path; expected a folder or a file a line")
+            listing = "standard input" if from_file == STDIN else from_file
+            raise NothingToDo(f"{listing} names no path; expected a folder or a file a line")
         if len(starts) == 1:
             (study,) = starts
             return cls(study if study.is_dir() else study.parent, (study,))

@@ -9,6 +9,11 @@ from medclean.errors import Exit
 from medclean.inference.denoiser import Denoiser
 from medclean.log import Log
 
+NOTHING = (
+    "no image is left to do: expected MR, CT or PET images that are not deselected; --include "
+    "lets other kinds in"
+)
+
 
 @dataclass(frozen=True)
 class Stock:
@@ -47,7 +52,7 @@ class Stock:
         for reason, count in Counter(self.refusals.values()).items():
             log.warn(f"{count} series skipped: {reason}")
         if not self.found.series:
-            log.warn("no eligible image: expected MR, CT or PET images; --include lets others in")
+            log.warn(NOTHING)
 
     def tell(self, log: Log) -> None:
         """Say that, and how many files are skipped for which reason."""
