@@ -11,8 +11,9 @@ import pytest
 from pydicom.uid import RLELossless
 
 import dicoms
+from medclean.archive.runs.lock import hold
 from medclean.cli._outlook import as_json, as_text
-from medclean.errors import Exit, MissingError, UsageError
+from medclean.errors import Exit, MissingError, UsageError, WriteError
 from medclean.jobs.denoise import DenoiseJob
 from medclean.log import Log, size
 from medclean.pipelines.denoise import denoise
@@ -29,6 +30,11 @@ def run(study, out, model="identity", **settings):
 
 def everything(folder):
     return sorted((str(p), p.stat().st_mtime_ns) for p in folder.rglob("*"))
+
+
+def make(folder):
+    folder.mkdir(parents=True)
+    return folder
 
 
 @pytest.fixture
@@ -95,6 +101,43 @@ def test_it_ends_as_the_run_would(study, tmp_path):
     (row,) = look(study / "ct", out).series
     assert row.will == "fail"
     assert "cut off" in row.reason
+
+
+def test_what_was_done_before_keeps_its_status_and_copies_are_not_counted_again(study, tmp_path):
+    out = tmp_path / "out"
+    bad = study / "ct" / "0002.dcm"
+    bad.write_bytes(bad.read_bytes()[:-400])
+    asked = {"allow_gaps": True, "copy_others": True}
+    assert look(study, out, **asked).copies == 2
+    ended = run(study, out, **asked)
+    again = look(study, out, **asked)
+    assert ([row.will for row in again.series], again.copies) == (["done", "done"], 0)
+    assert again.exit == ended.exit == run(study, out, **asked).exit == Exit.PARTIAL
+
+
+def test_a_limit_that_only_the_run_can_judge_is_told(study, tmp_path):
+    outlook = look(study, tmp_path / "out", "median", fail_on="edges=0.9")
+    assert as_text(outlook).endswith("status 0, with 7 if a limit of --fail-on is crossed")
+    assert not look(study, tmp_path / "out", "median").gates
+
+
+def test_a_folder_that_a_job_holds_is_refused_and_not_touched(study, tmp_path):
+    out = tmp_path / "out"
+    with hold(make(out / "medclean-run"), None, "work", {}):
+        before = everything(out)
+        with pytest.raises(WriteError, match="is being written by"):
+            look(study, out)
+        assert everything(out) == before
+    assert look(study, out).exit == Exit.DONE
+
+
+def test_a_model_of_whole_series_is_tried_on_a_block(study, tmp_path, monkeypatch):
+    pytest.importorskip("bm4d")
+    voxels = 4 * 37 * 33
+    monkeypatch.setattr("medclean.models.bm4d.BM4D.holds", 1 << 20)
+    effort = look(study / "mr", tmp_path / "out", "bm4d").effort
+    assert effort.seconds > 0
+    assert voxels << 20 < effort.memory < (voxels << 20) + (4 << 30)
 
 
 def test_what_a_run_refuses_is_refused(study, tmp_path):

@@ -22,6 +22,7 @@ def as_json(outlook: "Outlook") -> str:
             "copies": outlook.copies,
             "estimate": _estimate(outlook),
             "exit": outlook.exit,
+            "gates": outlook.gates,
         },
         indent=1,
     )
@@ -77,7 +78,9 @@ def _summary(outlook: "Outlook") -> list[str]:
         lines.append("time    unknown: no batch could be tried")
     disk = outlook.disk
     lines.append(f"disk    {disk} of {size(disk.free)} that are free")
-    return [*lines, f"nothing is written; the run would exit with status {int(outlook.exit)}"]
+    crossed = ", with 7 if a limit of --fail-on is crossed" if outlook.gates else ""
+    end = f"nothing is written; the run would exit with status {int(outlook.exit)}{crossed}"
+    return [*lines, end]
 
 
 def _estimate(outlook: "Outlook") -> dict[str, Any]:

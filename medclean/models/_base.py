@@ -36,6 +36,7 @@ class Model(Learner):
         wants_sigma: The engine measures the noise level of a series, as ``given.sigma``.
         wants_scale: The engine measures what 1 means in a series, as ``given.scale``.
         in_units: Works in real-world units, without a normaliser.
+        holds: Bytes for each voxel of a series that a series model takes; 0 if they are few.
         training_only: Children that denoising does without, such as ``("critic",)``.
         code: Derivation code of what it makes; networks have one in common (DICOM CID 7203).
         package: What it needs and medclean does not bring, for its licence; ``""`` for nothing.
@@ -55,6 +56,7 @@ class Model(Learner):
     wants_sigma = False
     wants_scale = True
     in_units = False
+    holds = 0
     training_only: tuple[str, ...] = ()
     code = "DLNR"
     package = ""

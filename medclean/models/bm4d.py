@@ -33,6 +33,7 @@ class BM4D(Model):
     stride = 1
     wants_sigma = True
     in_units = True
+    holds = 850  # measured: 0.7 GB for 24 slices of 192 x 192
     code = "113087"
     package = "bm4d"
     licence = "non-commercial use only (Tampere University)"

@@ -19,6 +19,7 @@ from medclean.files import cannot_write
 from medclean.jobs.denoise import DenoiseJob
 from medclean.log import Log
 from medclean.pipelines import _copies, _estimate
+from medclean.pipelines._copies import Copies
 from medclean.pipelines._estimate import Disk, standing
 from medclean.pipelines._request import Request
 from medclean.pipelines._stock import Stock, if_nothing_else
@@ -83,7 +84,8 @@ class Outlook:
         copies: How many would be copied as they are.
         disk: Room for the outputs.
         effort: Time and memory; None where no trial could tell.
-        exit: Exit status that the run would have.
+        exit: Exit status that the run would have, if no gate is crossed.
+        gates: Whether there are limits that only the run can judge.
     """
 
     out: str
@@ -93,6 +95,7 @@ class Outlook:
     disk: Disk
     effort: Effort | None
     exit: Exit
+    gates: bool = False
 
 
 def dry_run(job: DenoiseJob, log: Log) -> Outlook:
@@ -115,7 +118,7 @@ def dry_run(job: DenoiseJob, log: Log) -> Outlook:
         for modality, sha256 in asked.denoiser.weights(todo).items():
             peek.pin(f"weights for {modality}", sha256)
         wanted = _copies.gather(stock, asked.inputs.root) if job.copy_others else []
-        others = [copies for copies in wanted if peek.owns(copies.series or copies.key)]
+        others = [copies for copies in wanted if _to_copy(copies, asked, peek)]
         disk = _estimate.disk(asked, todo, others)
         if disk.warning:
             log.warn(disk.warning)
@@ -135,6 +138,7 @@ def dry_run(job: DenoiseJob, log: Log) -> Outlook:
             disk=disk,
             effort=effort(asked, todo, workers, begun=begun) if todo else None,
             exit=ends.exit,
+            gates=bool(asked.gates and todo),
         )
 
 
@@ -143,7 +147,7 @@ def _peek(asked: Request) -> Peek:
 
     Raises:
         UsageError: The outputs of other settings.
-        WriteError: It could not be written.
+        WriteError: It could not be written, or a running job holds it.
     """
     place = standing(asked.out)
     with cannot_write(asked.out):
@@ -158,6 +162,12 @@ def _peek(asked: Request) -> Peek:
         )
 
 
+def _to_copy(copies: Copies, asked: Request, peek: Peek) -> bool:
+    """Whether it is this run's to do, and not done."""
+    mine = peek.owns(copies.series or copies.key)
+    return mine and peek.done(copies.key, copies.fingerprint(asked.inputs.root)) is None
+
+
 def _row(
     series: Series, asked: Request, stock: Stock, peek: Peek, workers: Workers, log: Log
 ) -> Row:
@@ -165,8 +175,8 @@ def _row(
     reason, exit_ = stock.refusals.get(series.key), Exit.DONE
     if reason:
         will, exit_ = "skip", if_nothing_else(series)
-    elif peek.done(series.key, series.fingerprint):
-        will = "done"
+    elif (before := peek.done(series.key, series.fingerprint)) is not None:
+        will, exit_ = "done", before
     elif flaws := _flaws(series, asked, workers):
         gaps = asked.job.allow_gaps and len(flaws) < len(series.instances)
         will, exit_ = ("denoise", Exit.PARTIAL) if gaps else ("fail", Exit.BAD_DATA)

@@ -3,11 +3,12 @@
 import os
 import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from secrets import token_hex
-from time import sleep
+from time import sleep, time
 
 from medclean.archive.runs.holder import Holder
 from medclean.archive.runs.shard import Shard
@@ -48,6 +49,18 @@ def hold(
         beat.join()
 
 
+def refuse_held(folder: Path, shard: Shard | None, work: str, environ: Mapping[str, str]) -> None:
+    """Nothing, if ``hold`` would get a folder now; writes nothing.
+
+    Raises:
+        WriteError: A job that still runs holds it.
+    """
+    lock = Lock(folder, shard, Holder.here(work, environ))
+    for path in folder.glob("lock*"):
+        if path == lock.path or lock.conflicts(path):
+            lock.refuse(path, now=time)
+
+
 class Lock:
     """A file that says who writes to a folder; see ``hold``."""
 
@@ -62,7 +75,7 @@ class Lock:
             self._clear(self.path)
         try:
             for path in self.path.parent.glob("lock*"):
-                if path != self.path and self._conflicts(path):
+                if path != self.path and self.conflicts(path):
                     self._clear(path)
         except BaseException:
             self.release()
@@ -101,7 +114,7 @@ class Lock:
     def _out(self) -> Path:
         return self.path.parent.parent
 
-    def _conflicts(self, path: Path) -> bool:
+    def conflicts(self, path: Path) -> bool:
         """Whether another lock and ours exclude one another."""
         match = _NAME.fullmatch(path.name)
         if not match:
@@ -118,13 +131,24 @@ class Lock:
             WriteError: Somebody does.
         """
         with self._clearing():
-            if self._stale(path):
-                path.unlink(missing_ok=True)
-            elif path.exists():
-                raise WriteError(
-                    f"{self._out} is being written by {Holder.read(path) or 'another job'}; "
-                    "wait until that has ended, or write elsewhere with -o"
-                )
+            self.refuse(path, now=partial(_now, path.parent))
+            path.unlink(missing_ok=True)
+
+    def refuse(self, path: Path, *, now: Callable[[], float]) -> None:
+        """Nothing, if nobody holds a lock any more.
+
+        Args:
+            path: Of the lock.
+            now: The time by the clock that its sign of life was given by.
+
+        Raises:
+            WriteError: Somebody does.
+        """
+        if not self._stale(path, now) and path.exists():
+            raise WriteError(
+                f"{self._out} is being written by {Holder.read(path) or 'another job'}; "
+                "wait until that has ended, or write elsewhere with -o"
+            )
 
     @contextmanager
     def _clearing(self) -> Iterator[None]:
@@ -133,7 +157,7 @@ class Lock:
         for _ in range(_TRIES):
             if create(mark, self.holder.line()):
                 break
-            if self._stale(mark):
+            if self._stale(mark, partial(_now, mark.parent)):
                 mark.unlink(missing_ok=True)  # killed in between
             sleep(0.05)
         else:
@@ -143,7 +167,7 @@ class Lock:
         finally:
             mark.unlink(missing_ok=True)
 
-    def _stale(self, path: Path) -> bool:
+    def _stale(self, path: Path, now: Callable[[], float]) -> bool:
         """Whether a lock is there whose holder is not."""
         holder, mine = Holder.read(path), self.holder
         if holder and holder.place == mine.place:
@@ -151,7 +175,7 @@ class Lock:
         if holder and holder.job and holder.job == mine.job and holder.restarts < mine.restarts:
             return True  # ourselves, before SLURM moved us here
         with suppress(FileNotFoundError):
-            return _now(path.parent) - path.stat().st_mtime >= _STALE
+            return now() - path.stat().st_mtime >= _STALE
         return False
 
 

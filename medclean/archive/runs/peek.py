@@ -1,16 +1,19 @@
 """What a run would find in an output folder, without writing anything there."""
 
 import json
+import os
 from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from medclean.archive.runs.folder import RUN_FOLDER, digest, refuse_repinned
+from medclean.archive.runs.lock import refuse_held
 from medclean.archive.runs.secret import label
 from medclean.archive.runs.shard import Division, Shard
 from medclean.archive.runs.start import Settings, refuse_changed, refuse_other
 from medclean.archive.runs.state import State
+from medclean.errors import Exit
 
 
 class Peek:
@@ -25,6 +28,7 @@ class Peek:
 
     Raises:
         UsageError: The folder belongs to another command or to other settings.
+        WriteError: A running job holds it.
         OSError: Its record cannot be read.
     """
 
@@ -39,6 +43,7 @@ class Peek:
     ) -> None:
         self.out, self.shard, self._overwrite = out, shard, overwrite
         self._work = digest({"command": command, "settings": settings})
+        refuse_held(out / RUN_FOLDER, shard, self._work, os.environ)
         self._state, self._division = State.read(out / RUN_FOLDER), Division(shard)
         if self._state.run:
             refuse_other(out, self._state.run, command)
@@ -60,19 +65,19 @@ class Peek:
         """Whether a series, or by its path a file that belongs to none, is this shard's to do."""
         return self._division.owns(key)
 
-    def done(self, key: str, sources: str) -> bool:
-        """Whether a series was done, and its outputs have their names; a run looks at hashes too.
+    def done(self, key: str, sources: str) -> Exit | None:
+        """What is wrong with a series that was done, DONE if nothing; None where it is to be done.
+
+        Its outputs have their names; a run looks at their hashes too.
 
         Args:
-            key: Of the series.
+            key: Of the series, or of files that are copied.
             sources: Its fingerprint now.
         """
         known = self._state.series.get(key)
-        return (
-            known is not None
-            and (known.status, known.work, known.sources) == ("done", self._work, sources)
-            and all((self.out / path).is_file() for path in known.files)
-        )
+        if not known or (known.status, known.work, known.sources) != ("done", self._work, sources):
+            return None
+        return known.exit if all((self.out / path).is_file() for path in known.files) else None
 
     def pin(self, name: str, value: Any) -> None:
         """Nothing, if a run could pin this.
