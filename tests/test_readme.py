@@ -1,7 +1,10 @@
 """What the README shows is what the program takes."""
 
+import os
 import re
 import shlex
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -9,6 +12,8 @@ from typing import Any
 
 import pytest
 
+import dicoms
+from little_dataset import write_image
 from medclean import cli
 from medclean.catalog import MODELS
 from medclean.errors import Exit
@@ -43,6 +48,32 @@ def test_a_command_is_understood(line: str, monkeypatch: pytest.MonkeyPatch) -> 
     assert cli.app(shlex.split(line), standalone_mode=False) == Exit.DONE
     for job in asked:
         assert parse(job.model)[0] in MODELS or job.model.startswith("./")
+
+
+@pytest.mark.slow
+def test_the_commands_do_what_they_show(tmp_path: Path) -> None:
+    """All of them, from top to bottom, in a folder that has what they name."""
+    (tmp_path / "study" / "mr").mkdir(parents=True)
+    for path in sorted((ROOT / "sample_data" / "mr" / "noisy").iterdir())[:2]:
+        shutil.copy(path, tmp_path / "study" / "mr")
+    dicoms.series(tmp_path / "study" / "ct", 2, series=2)
+    t2 = {"SeriesDescription": "t2 tse"}
+    for folder in ("archive", "archive/inbox", "archive/trial"):
+        dicoms.series(tmp_path / folder, 2, series=len(folder), modality="MR", **t2)
+    write_image(tmp_path / "brain.nii.gz")
+    write_image(tmp_path / "dataset" / "sub-0" / "a.nii.gz", shape=(160, 160, 4))
+    write_image(tmp_path / "dataset" / "sub-1" / "a.nii.gz", 1, shape=(160, 160, 4))
+    write_image(tmp_path / "dataset" / "sub-2" / "a.nii.gz", 2, shape=(160, 160, 4))
+    (tmp_path / "new.txt").write_text("study/mr\nbrain.nii.gz\n")
+    quick = {"MEDCLEAN_STEPS": "1", "MEDCLEAN_EVERY": "1", "MEDCLEAN_BATCH": "1"}
+    for line in commands():
+        words = shlex.split(re.sub(r"(?<= )/(archive|scratch)", r"\1", line))
+        env = os.environ | (quick if words[0] == "train" else {})
+        program = [sys.executable, "-m", "medclean", *words]
+        done = subprocess.run(program, cwd=tmp_path, env=env, capture_output=True, check=False)
+        assert done.returncode == Exit.DONE, f"{line}: {done.stderr.decode()}"
+    for folder in ("study-dgan", "quiet", "both/residual", "sure", "t2", "all", "new"):
+        assert any((tmp_path / folder).rglob("*.dcm")), folder
 
 
 def test_the_readme_shows_every_command() -> None:
