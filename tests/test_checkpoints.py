@@ -13,10 +13,10 @@ from medclean import checkpoints
 from medclean.catalog import MODELS
 from medclean.checkpoints import Card
 from medclean.errors import MissingError, UsageError
-from medclean.volume import Given
+from medclean.learning.stepper import Stepper
+from tiny import GIVEN, TRAINABLE, play, tiny
 
 SPEC = "dgan:width=4,groups=1,blocks=1,streams=[1,2],critic_width=4,patch=16"
-GIVEN = Given("1", 1.0, (1.0, 1.0, 1.0), "MR")
 
 
 @pytest.fixture
@@ -44,6 +44,16 @@ def test_a_checkpoint_denoises_as_the_model_that_was_saved(path, model):
     assert not loaded.model.training
     assert loaded.card.data == [{"Name": "none", "License": "CC0"}]
     assert loaded.sha256 == loaded.card.sha256
+
+
+@pytest.mark.parametrize("name", TRAINABLE)
+def test_every_network_is_saved_and_loaded_whole(name, tmp_path):
+    trained = tiny(name)
+    play(Stepper(trained, steps=2), 2)  # running statistics of norms move too
+    path, options = tmp_path / "it.safetensors", asdict(trained.options)
+    checkpoints.save(path, trained.eval(), Card(name, options, "MR"))
+    loaded, images = checkpoints.load(str(path)).model, torch.rand(1, 1, 20, 24)
+    assert torch.equal(loaded.denoise(images, GIVEN), trained.denoise(images, GIVEN))
 
 
 def test_a_weight_that_goes_by_several_names_is_kept(tmp_path):

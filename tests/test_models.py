@@ -81,6 +81,56 @@ def test_loss_falls_on_one_batch(name):
     assert all(loss.isfinite() for loss in rows[-1].values())
 
 
+@pytest.mark.parametrize("name", ["dgan", "rrg", "mirnet", "dncnn", "adnet"])
+def test_what_finds_the_noise_starts_near_the_image(name):
+    model, noisy = tiny(name).eval(), images(tiny(name))
+    assert (model.denoise(noisy, GIVEN) - noisy).std() < 0.2 * noisy.std()
+
+
+def test_a_network_predicts_the_image_or_its_noise():
+    content, noise = (tiny("unet", target=target).eval() for target in ("content", "noise"))
+    noisy = images(content)
+    found = content.denoise(noisy, GIVEN)
+    torch.testing.assert_close(noise.denoise(noisy, GIVEN), noisy - found)
+
+
+def test_a_critic_that_is_not_asked_rests():
+    asked, alone = (tiny("cgan", adversarial=how).turns(0.0) for how in ("bce", "none"))
+    assert [turn.repeats for turn in asked] == [1, 1]
+    assert [turn.repeats for turn in alone] == [0, 1]
+    row = Stepper(tiny("cgan", adversarial="none"), steps=1).step(batches())
+    assert row.keys() == {"generator/content"}
+
+
+def test_dgan_learns_by_either_reading_of_its_paper():
+    adam, sgdm = (tiny("dgan", optimiser=name) for name in ("adam", "sgdm"))
+    assert [turn.optimiser for turn in adam.turns(0.0)] == [{}, {}]
+    critic, generator = sgdm.turns(0.0)
+    assert (critic.optimiser["momentum"], generator.optimiser["momentum"]) == (0.5, 0.9)
+    assert (critic.lr_scale, generator.lr_scale) == (1.0, 0.5)
+    rows = play(Stepper(sgdm, steps=3, lr=2e-4), 3)
+    assert rows[-1]["generator/content"].isfinite()
+
+
+def test_labels_are_smoothed_for_what_is_real_and_to_the_critic_alone():
+    batch = next(batches())
+    sharp, smooth = (
+        Stepper(tiny("cgan", smoothing=s, adversarial="lsgan"), steps=1).step(iter([batch]))
+        for s in (0.0, 0.2)
+    )
+    assert smooth["critic/real"] != sharp["critic/real"]
+    assert smooth["critic/fake"] == sharp["critic/fake"]
+
+
+def test_scnn_asks_for_the_level_that_it_shrinks_by():
+    model = tiny("scnn").eval()
+    noisy = images(model)
+    with pytest.raises(DataError, match="noise level"):
+        model.denoise(noisy, replace(GIVEN, sigma=None))
+    little, much = (model.denoise(noisy, replace(GIVEN, sigma=s)) for s in (0.0, 0.5))
+    assert (little - much).abs().max() > 1e-3
+
+
 @pytest.mark.parametrize("name", each(name for name in FILTERS if name != "identity"))
 def test_filter_brings_the_image_nearer_to_the_clean_one(name):
     model, batch = tiny(name), next(batches())
@@ -154,6 +204,10 @@ def test_filters_ask_for_a_level_that_they_were_not_told(name):
         "adf:iterations=0",
         "mirnet:mix_after=2",
         "dgan:patch=20",
+        "dgan:smoothing=0.5",
+        "unet:smoothing=-0.1",
+        "dncnn:depth=2",
+        "scnn:depth=1",
         "rrg:width=a",
     ],
 )

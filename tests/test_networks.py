@@ -7,12 +7,20 @@ import torch
 from torch import nn
 from torch.nn.functional import interpolate
 
+from medclean.errors import UsageError
+from medclean.networks.adnet import ADNet
 from medclean.networks.attention import DAU, SKFF, Concat
-from medclean.networks.critics import PatchGAN
+from medclean.networks.critics import CNCLPatchGAN, PatchGAN
+from medclean.networks.dncnn import DnCNN
 from medclean.networks.padding import pad_to_multiple
 from medclean.networks.pooling import GlobalPool, mean
+from medclean.networks.quadratic import Quadratic, QuadraticAutoencoder
+from medclean.networks.redcnn import REDCNN
 from medclean.networks.resample import Up, blur, resampler
 from medclean.networks.rrg import RRGNet
+from medclean.networks.scnn import SCNN, shrunk
+from medclean.networks.srdensenet import SRDenseNet
+from medclean.networks.unet import UNet
 
 torch.set_num_threads(1)
 MIRNET = {"share_dau": True, "activation": "prelu", "reduction": 8, "pool": "avg"}
@@ -43,6 +51,56 @@ def test_generator_has_as_many_weights_as_published(width, groups, blocks, optio
     with torch.device("meta"):
         network = RRGNet(width=width, groups=groups, blocks=blocks, **options)
     assert weights_in(network) == count
+
+
+@pytest.mark.parametrize(
+    ("make", "count"),
+    [
+        (lambda: UNet(64), 21_912_513),
+        (lambda: UNet(90), 43_324_111),
+        (DnCNN, 556_097),
+        (lambda: SRDenseNet(blocks=6, layers=4, growth=16, bottleneck=256), 394_753),
+        (lambda: SRDenseNet(blocks=8, layers=8, growth=16, bottleneck=256), 1_479_425),
+        (REDCNN, 1_848_865),
+        (QuadraticAutoencoder, 49_818),
+        (SCNN, 741_121),
+        (ADNet, 519_171),
+        (lambda: CNCLPatchGAN(3), 2_764_736),
+    ],
+)
+def test_networks_of_the_tables_have_as_many_weights_as_published(make, count):
+    with torch.device("meta"):
+        assert weights_in(make()) == count
+
+
+def test_a_quadratic_layer_is_linear_before_it_learns():
+    layer = Quadratic(lambda: nn.Conv2d(2, 3, 3))
+    images = torch.rand(1, 2, 8, 8)
+    torch.testing.assert_close(layer(images), layer.r(images))
+    with torch.no_grad():
+        layer.g.weight.fill_(0.1)
+        layer.b.weight.fill_(0.2)
+    pairs = torch.rand(2, 1, 2, 8, 8)
+    bent = layer(pairs.mean(0)) - (layer(pairs[0]) + layer(pairs[1])) / 2
+    assert bent.abs().max() > 1e-3
+
+
+def test_a_threshold_takes_away_what_is_smaller_and_shrinks_the_rest():
+    values = torch.tensor([-3.0, -1.0, 0.0, 0.5, 2.0])
+    assert shrunk(values, torch.tensor(1.0)).tolist() == [-2.0, 0.0, 0.0, 0.0, 1.0]
+    network, images = SCNN(depth=4, width=4), torch.rand(2, 1, 9, 9)
+    levels = torch.tensor([0.0, 0.5]).view(2, 1, 1, 1)
+    both = network(images, levels)
+    torch.testing.assert_close(both[:1], network(images[:1], torch.tensor(0.0)))
+    torch.testing.assert_close(both[1:], network(images[1:], torch.tensor(0.5)))
+
+
+def test_a_critic_says_how_small_an_image_may_be():
+    critic = CNCLPatchGAN(2, width=4)
+    assert critic(torch.zeros(1, 2, 256, 256)).shape == (1, 1, 16, 16)
+    assert critic(torch.zeros(1, 2, 32, 40)).shape[:2] == (1, 1)
+    with pytest.raises(UsageError, match="31x64 pixels, expected 32"):
+        critic(torch.zeros(1, 2, 31, 64))
 
 
 def test_all_units_of_mirnet_share_one_weight_that_published_counts_leave_out():

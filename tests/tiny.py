@@ -15,7 +15,10 @@ from medclean.volume import Given
 
 torch.set_num_threads(1)
 GIVEN = Given("1", 1.0, (1.0, 1.0, 1.0), "MR", sigma=0.1)
-SIZES = {"width": 4, "groups": 1, "blocks": 1, "critic_width": 4, "patch": 16}
+SIZES = {
+    **{"width": 4, "groups": 1, "blocks": 1, "layers": 2, "depth": 5, "growth": 4, "bottleneck": 8},
+    **{"critic_width": 4, "patch": 16},
+}
 ENTRIES = {name: MODELS.entry(name) for name in MODELS}
 SLICEWISE = [name for name, entry in ENTRIES.items() if entry.facts["scope"] == "slice"]
 TRAINABLE = [name for name, entry in ENTRIES.items() if entry.facts["kind"] in ("network", "gan")]
@@ -114,7 +117,7 @@ def batches(start=0):
     """Batch k is a function of k alone, so that a run can go on anywhere."""
     for k in count(start):
         draw = torch.Generator().manual_seed(k)
-        clean = interpolate(torch.rand(4, 1, 4, 4, generator=draw), scale_factor=4, mode="bilinear")
+        clean = interpolate(torch.rand(4, 1, 4, 4, generator=draw), scale_factor=8, mode="bilinear")
         yield Batch(clean + 0.1 * torch.randn(clean.shape, generator=draw), GIVEN, clean)
 
 

@@ -28,9 +28,16 @@ def bce(scores: Tensor, *, real: bool, smoothing: float = 0.0) -> Tensor:
     return binary_cross_entropy_with_logits(scores, torch.full_like(scores, target))
 
 
-def lsgan(scores: Tensor, *, real: bool) -> Tensor:
-    """Squared distance from 1 for real and 0 for fake (Mao et al., 2017)."""
-    return (scores.float() - float(real)).square().mean()
+def lsgan(scores: Tensor, *, real: bool, smoothing: float = 0.0) -> Tensor:
+    """Squared distance from 1 for real and 0 for fake (Mao et al., 2017).
+
+    Args:
+        scores: Of any range.
+        real: What they should say.
+        smoothing: As for ``bce``.
+    """
+    target = 1 - smoothing if real else 0.0
+    return (scores.float() - target).square().mean()
 
 
 def hinge(scores: Tensor, *, real: bool) -> Tensor:

@@ -15,3 +15,8 @@ def charbonnier(denoised: Tensor, clean: Tensor, *, epsilon: float = 1e-3) -> Te
     unit of the images.
     """
     return ((denoised - clean).square() + epsilon**2).sqrt().mean((1, 2, 3))
+
+
+def l2(denoised: Tensor, clean: Tensor) -> Tensor:
+    """Squared difference, averaged over each image: ``(N, C, H, W)`` twice to ``(N,)``."""
+    return (denoised - clean).square().mean((1, 2, 3))

@@ -3,9 +3,12 @@
 from itertools import pairwise
 from typing import Literal
 
-from torch import nn
+from torch import Tensor, nn
+
+from medclean.errors import UsageError
 
 LAYERS = {16: 1, 34: 2, 70: 3}
+LEAST = 32  # pixels that are halved four times: a norm over a single one is none
 
 
 class PatchGAN(nn.Sequential):
@@ -32,6 +35,48 @@ class PatchGAN(nn.Sequential):
             layers.append(nn.LeakyReLU(0.2))
         layers.append(nn.Conv2d(widths[-1], 1, 4, padding=1))
         super().__init__(*layers)
-        for module in self:
-            if isinstance(module, nn.Conv2d):
-                nn.init.normal_(module.weight, std=0.02)
+        _draw(self)
+
+
+class CNCLPatchGAN(nn.Sequential):
+    """One logit for each patch of 94 pixels, high for clean (Geng et al., 2022).
+
+    Maps ``(N, channels, H, W)`` to ``(N, 1, H / 16, W / 16)``, H and W from 32 on.
+
+    Args:
+        channels: 2 to judge an image beside its noisy source, 3 for its noise too.
+        width: Channels of the first layer; each that follows has twice as many.
+    """
+
+    def __init__(self, channels: int, *, width: int = 64) -> None:
+        layers: list[nn.Module] = []
+        widths = [channels, *(width * 2**layer for layer in range(4))]
+        for layer, (into, out) in enumerate(pairwise(widths)):
+            layers.append(nn.Conv2d(into, out, 4, 2, padding=1))
+            if layer:
+                layers.append(nn.InstanceNorm2d(out))
+            layers.append(nn.LeakyReLU(0.2))
+        layers += [nn.ZeroPad2d((1, 0, 1, 0)), nn.Conv2d(widths[-1], 1, 4, padding=1, bias=False)]
+        super().__init__(*layers)
+        _draw(self)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits of images.
+
+        Raises:
+            UsageError: They are too small for it.
+        """
+        if min(images.shape[-2:]) < LEAST:
+            size = "x".join(map(str, images.shape[-2:]))
+            raise UsageError(
+                f"this critic cannot judge {size} pixels, expected {LEAST}: --patch 64"
+            )
+        scores: Tensor = super().forward(images)
+        return scores
+
+
+def _draw(critic: nn.Sequential) -> None:
+    """Weights as pix2pix has them at the start."""
+    for module in critic:
+        if isinstance(module, nn.Conv2d):
+            nn.init.normal_(module.weight, std=0.02)

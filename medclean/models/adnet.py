@@ -1,0 +1,38 @@
+"""ADNet (Tian et al., 2020), which stands in for the unidentified "Tyan-Net" of Osman et al."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from medclean.models._supervised import Supervised
+from medclean.networks.adnet import ADNet as Network
+from medclean.volume import Given
+
+
+class ADNet(Supervised):
+    """The network, which finds the noise, and the squared distance that it learns from."""
+
+    @dataclass(frozen=True)
+    class Options:
+        """The network's shape.
+
+        Attributes:
+            width: Channels between the convolutions.
+        """
+
+        width: int = 64
+
+    kind = "network"
+    scope = "slice"
+    context = 1
+    receptive_field = 41
+    code = "DLNR"
+
+    def __init__(self, options: Options) -> None:
+        super().__init__(options, Network(options.width))
+
+    def forward(self, images: Tensor, given: Given) -> Tensor:
+        return images - super().forward(images, given)
+
+
+PROVIDES = ADNet

@@ -1,0 +1,46 @@
+"""DnCNN: a stack of convolutions that finds the noise (Zhang et al., 2017)."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from medclean.losses.pixel import l1
+from medclean.models._supervised import Supervised
+from medclean.networks.dncnn import DnCNN as Network
+from medclean.volume import Given
+
+
+class DnCNN(Supervised):
+    """The residual network, with the loss of the authors' later code (their paper has L2)."""
+
+    @dataclass(frozen=True)
+    class Options:
+        """The network's shape.
+
+        Attributes:
+            depth: Convolutions, at least 3.
+            width: Channels between them.
+        """
+
+        depth: int = 17
+        width: int = 64
+
+        def __post_init__(self) -> None:
+            if self.depth < 3:
+                raise ValueError(f"depth is {self.depth}, expected at least 3")
+
+    kind = "network"
+    scope = "slice"
+    context = 1
+    code = "DLNR"
+    distance = staticmethod(l1)
+
+    def __init__(self, options: Options) -> None:
+        super().__init__(options, Network(depth=options.depth, width=options.width))
+        self.receptive_field = 2 * options.depth + 1
+
+    def forward(self, images: Tensor, given: Given) -> Tensor:
+        return images - super().forward(images, given)
+
+
+PROVIDES = DnCNN
