@@ -197,6 +197,18 @@ def _page(name: str, command: Any, parent: Any) -> Iterator[str]:
         yield ".SH FILES"
         for file, help_ in more.files.items():
             yield from (".TP", rf".I {_text(file)}", _text(help_))
+    script = HERE / f"medclean-{name}.sbatch"
+    if script.exists():
+        yield from (
+            ".SH ON A CLUSTER",
+            "For SLURM; a task that it stops goes on when it is requeued:",
+        )
+        yield from (
+            ".PP",
+            ".nf",
+            *map(_text, script.read_text(encoding="utf-8").splitlines()),
+            ".fi",
+        )
     if more.examples:
         yield ".SH EXAMPLES"
         for title, line in more.examples.items():

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -16,13 +17,22 @@ TOO_STRICT = re.compile(
 )
 
 
-def program(name):
-    """Path of a program; the test is skipped where it is not installed."""
-    beside = shutil.which(name, path=str(Path(sys.executable).parent))
-    found = shutil.which(name) or beside
+def program(name, *folders):
+    """Path of a program, perhaps in one of these; the test is skipped where it is not installed."""
+    places = (None, str(Path(sys.executable).parent), *folders)
+    found = next(filter(None, (shutil.which(name, path=place) for place in places)), None)
     if not found:
         pytest.skip(f"{name} is not installed")
     return found
+
+
+def free_ports(count):
+    """Ports of this host that nobody listens to now."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [taken.getsockname()[1] for taken in sockets]
+    for taken in sockets:
+        taken.close()
+    return ports
 
 
 def complaints(path):

@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import socket
 import subprocess
 import time
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from medclean.errors import Exit
 from medclean.jobs.denoise import DenoiseJob
 from medclean.log import Log
 from medclean.pipelines.denoise import denoise
-from peers import program
+from peers import free_ports, program
 
 pytestmark = pytest.mark.slow
 PROPOSED = {  # what storescu offers besides native pixels
@@ -103,14 +102,6 @@ def archive():
         finally:
             process.terminate()
             process.wait(30)
-
-
-def free_ports(count):
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [taken.getsockname()[1] for taken in sockets]
-    for taken in sockets:
-        taken.close()
-    return ports
 
 
 def test_source_and_derived_are_series_of_one_study(archive, tmp_path):
