@@ -37,6 +37,7 @@ from medclean.inference.constancy import difference, reading
 from medclean.jobs._setting import values
 from medclean.jobs.train import TrainJob
 from medclean.log import Log
+from medclean.models.rrg import RRG
 from medclean.pipelines.train import train
 from medclean.signals import Stop
 from medclean.training import state
@@ -228,6 +229,28 @@ def test_a_training_that_diverges_ends_with_what_it_had(dataset, tmp_path, monke
     kept = checkpoints.load(str(out / "last.safetensors"))
     assert kept.card.training["step"] == 10
     assert all(bool(value.isfinite().all()) for value in weights(out).values())
+
+
+@pytest.mark.parametrize(
+    ("room", "said"),
+    [
+        (5, "--batch 4 --accumulate 2 does"),
+        (1, "--batch 1 --accumulate 8 does"),
+        (0, "nor does one alone"),
+    ],
+)
+def test_a_batch_that_does_not_fit_names_one_that_does(dataset, tmp_path, monkeypatch, room, said):
+    forward = RRG.forward
+
+    def hungry(model, images, given):
+        if len(images) > room:
+            raise RuntimeError("CUDA error: out of memory")
+        return forward(model, images, given)
+
+    monkeypatch.setattr(RRG, "forward", hungry)
+    whole = job(dataset, tmp_path / "run", model="rrg:width=4,groups=1,blocks=1", batch=(8,))
+    with pytest.raises(MissingError, match=f"8 patches of 16x16 does not fit.*{said}"):
+        train(whole, Log(quiet=True))
 
 
 def test_a_weight_that_goes_by_several_names_is_stored(tmp_path):

@@ -12,6 +12,7 @@ from medclean.catalog import SCHEDULES
 from medclean.checkpoints import Card
 from medclean.errors import GateCrossed
 from medclean.files import write_whole
+from medclean.inference.ladder import is_out_of_memory
 from medclean.jobs.train import TrainJob
 from medclean.learning.batch import Batch
 from medclean.learning.ema import EMA
@@ -22,6 +23,7 @@ from medclean.models._base import Model
 from medclean.signals import Stop
 from medclean.training import curves, pictures, state
 from medclean.training.machine import Machine
+from medclean.training.memory import too_large
 from medclean.training.record import Log, Means, Row
 from medclean.training.validation import Validation
 from medclean.training.watch import Watch
@@ -104,6 +106,8 @@ class Run:
 
         Raises:
             GateCrossed: A loss is not finite or exploded; the last checkpoint stays.
+            MissingError: A batch does not fit into memory; the error names one that does.
+            MissingError: A batch does not fit into memory.
             Stopped: ``stop`` said so; the state is kept.
         """
         stepper, means, watch, first = self.stepper, Means(), Watch(), rank() == 0
@@ -125,7 +129,7 @@ class Run:
                 say(f"no better validation among the last {self.job.patience}: ended early")
                 return
             stepper.lr = self.job.lr * self._rate()
-            means.add(stepper.step(batches))
+            means.add(self._step(batches))
             spread(dict(self.model.named_buffers()))  # statistics, of which each had its own
             self.ema.update()
             bar.advance()
@@ -137,6 +141,14 @@ class Run:
             if agree(stop.asked):
                 self._store()
                 stop_together(stop)
+
+    def _step(self, batches: Iterator[Batch]) -> dict[str, Tensor]:
+        try:
+            return self.stepper.step(batches)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+        raise too_large(self.stepper, next(batches))
 
     def _due(self) -> bool:
         """Whether these weights are to be validated and kept, and have not been."""
