@@ -40,7 +40,7 @@ from medclean.log import Log
 from medclean.models.rrg import RRG
 from medclean.pipelines.train import train
 from medclean.signals import Stop
-from medclean.training import state
+from medclean.training import cards, state
 from medclean.training.machine import Machine
 from medclean.training.noise import Noise
 from medclean.training.record import toml
@@ -115,7 +115,9 @@ def test_a_run_leaves_what_scripts_rely_on(unbroken, dataset):
     model, card, _ = checkpoints.load(str(unbroken))
     assert difference(reading(model, card), card.constancy)["blocks"] < 1e-6
     assert card.patients == {"train": 2, "validation": 1, "test": 1}
-    assert set(card.metrics) == {"validation", "test", "noisy"}
+    assert {"validation", "test", "noisy", "nlm"} <= set(card.metrics)
+    assert card.metrics["nlm"]["psnr 0.2"] > card.metrics["noisy"]["psnr 0.2"]
+    assert next(cards.told(card)).startswith("test, psnr 0.05: dgan ")
     assert card.bf16.keys() == {"noise", "bias"}
     assert card.body_parts == ["head"]
 

@@ -77,7 +77,10 @@ def _train(job: TrainJob, log: Log, world: World) -> Path:
             own = samples["train"].staged(run.stepper.parts(len(job.patch)), world[:2])
             stream = batches(own, run.stepper.drawn, where)
             run.learn(stream, bar=bar, say=log.say, stop=stop)
-        return cards.judge(job.out, judges.get("test"), where.device, stop)
+        best, card = cards.judge(job.out, judges.get("test"), where.device, stop)
+        for line in cards.told(card):
+            log.say(line)
+        return best
 
 
 def _claimed(job: TrainJob, held: ExitStack) -> None:

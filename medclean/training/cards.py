@@ -1,6 +1,7 @@
 """What the checkpoints of a run say about themselves."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -11,7 +12,9 @@ import torch
 
 from medclean import checkpoints
 from medclean.archive.dataset import Case, Dataset
+from medclean.catalog import MODELS
 from medclean.checkpoints import Card
+from medclean.errors import MissingError
 from medclean.inference.constancy import reading
 from medclean.jobs._setting import values
 from medclean.jobs.train import TrainJob
@@ -22,6 +25,7 @@ from medclean.signals import Stop
 from medclean.training.samples import normaliser_for
 from medclean.training.validation import Validation, denoised, engine
 
+RIVALS = ("nlm", "bm3d")  # filters that a network is measured against
 STORED = 4096  # units that the scale of a 12-bit image has
 
 
@@ -50,13 +54,17 @@ def card_of(
     )
 
 
-def judge(run_folder: Path, test: Validation | None, device: torch.device, stop: Stop) -> Path:
+def judge(
+    run_folder: Path, test: Validation | None, device: torch.device, stop: Stop
+) -> tuple[Path, Card]:
     """Put into the card of the best checkpoint how good it is on the test split.
 
-    And what it makes of the built-in slice, which tells wherever it goes whether it still does.
+    Beside it stand the noisy images themselves, and what filters make of them that are told the
+    true sigma. And what it makes of the built-in slice tells wherever it goes whether it still
+    does.
 
     Returns:
-        The best checkpoint.
+        The best checkpoint, and its card.
     """
     model, card, _ = checkpoints.load(str(run_folder))
     best = checkpoints.find(str(run_folder))
@@ -64,11 +72,30 @@ def judge(run_folder: Path, test: Validation | None, device: torch.device, stop:
     if test is not None:
         model.to(device)
         few = replace(test, count=4)
-        metrics = {**card.metrics, "test": test.scores(model, device, stop), "noisy": test.before()}
+        scores = {"test": test.scores(model, device, stop), "noisy": test.before()}
+        metrics = {**card.metrics, **scores, **_rivals(test, stop)}
         card = replace(card, metrics=metrics, bf16=bf16_difference(model, few, device))
     if rank() == 0:
         checkpoints.write_card(best, card)
-    return best
+    return best, card
+
+
+def _rivals(test: Validation, stop: Stop) -> dict[str, dict[str, float]]:
+    """Scores of the filters that are installed."""
+    found = {}
+    for name in RIVALS:
+        with suppress(MissingError):
+            found[name] = test.scores(Model.of(MODELS.make(name)), torch.device("cpu"), stop)
+    return found
+
+
+def told(card: Card) -> Iterator[str]:
+    """The figures of the test split, a line each: the model's, the rivals', the noisy images'."""
+    rows = {card.model: card.metrics.get("test", {})}
+    rows |= {name: card.metrics[name] for name in (*RIVALS, "noisy") if name in card.metrics}
+    for figure in rows[card.model]:
+        values = (f"{name} {scores[figure]:.4g}" for name, scores in rows.items())
+        yield f"test, {figure}: {', '.join(values)}"
 
 
 def bf16_difference(model: Model, held: Validation, device: torch.device) -> dict[str, float]:
