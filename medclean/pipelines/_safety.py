@@ -49,7 +49,8 @@ def judge(
         gates: Limits of the user's.
     """
     from medclean.quality import safety
+    from medclean.quality.parts import Part
 
-    parts = {path: safety.Part(**file.safety) for path, file in written.items() if file.safety}
+    parts = {path: Part(**file.safety) for path, file in written.items() if file.safety}
     judged = judged_by_table(safety.figures(parts, modality=modality, scale=scale), modality)
     return {**judged, "crossed": [said for gate in gates if (said := gate.crossed(judged))]}
