@@ -19,8 +19,9 @@ from medclean.inference.engine import Engine
 from medclean.jobs.denoise import DenoiseJob
 from medclean.log import Log
 from medclean.pipelines.denoise import denoise
+from medclean.pipelines.dry_run import dry_run
 from medclean.quality.limits import judged
-from medclean.quality.safety import Figures
+from medclean.quality.safety import Figures, Place
 
 SLICES = 4
 
@@ -79,9 +80,40 @@ def test_what_crosses_a_limit_is_not_written_and_stops_no_other(study, tmp_path,
     assert (inputs["CT/1.dcm"]["status"], inputs["CT/1.dcm"]["output"]) == ("failed", None)
     told = [line for part in segments(out / "medclean-run") for line in lines(part, print)]
     assert [line["reason"] for line in told if line["kind"] == "failed"] == [ct["reason"]]
-    again = run(study, out, "nlm", fail_on="bias=5HU,bias=9%")
-    assert (again.exit, outputs(out)) == (Exit.GATE_CROSSED, outputs(out))
-    assert series(out)["CT"]["safety"] == ct["safety"]
+    assert "--keep-failed writes it" in ct["reason"]
+
+
+def test_what_crossed_a_limit_is_not_computed_again_until_something_changes(
+    study, tmp_path, shifted, monkeypatch
+):
+    out, how = tmp_path / "out", {"fail_on": "bias=5HU,bias=9%"}
+    run(study, out, "nlm", **how)
+    before, count = series(out), []
+    whole = Engine.denoise
+    monkeypatch.setattr(Engine, "denoise", lambda *given: (count.append(1), whole(*given))[1])
+    again = run(study, out, "nlm", **how)
+    assert (again.exit, again.done, again.failed, count) == (Exit.GATE_CROSSED, 1, 1, [])
+    assert series(out) == before
+    foreseen = dry_run(DenoiseJob((study,), "nlm", out=out, dry_run=True, **how), Log(quiet=True))
+    assert {row.modality: row.will for row in foreseen.series} == {"CT": "fail", "MR": "done"}
+    assert foreseen.exit == Exit.GATE_CROSSED
+    run(study, out, "nlm", overwrite=True, **how)
+    assert len(count) == 2  # series, of a batch each
+    count.clear()
+    (study / "CT" / f"{SLICES}.dcm").unlink()  # another series now
+    assert run(study, out, "nlm", **how).exit == Exit.GATE_CROSSED
+    assert len(count) == 1
+
+
+def test_a_limit_that_cannot_be_judged_is_crossed(study, tmp_path, monkeypatch):
+    monkeypatch.setattr("medclean.quality.safety.LEAST", 2)  # no body is that sure
+    out = tmp_path / "out"
+    done = run(study, out, fail_on="bias=5HU")
+    assert (done.exit, done.done, done.failed) == (Exit.GATE_CROSSED, 1, 1)
+    assert "bias=5HU cannot be judged" in series(out)["CT"]["reason"]
+    assert "--keep-failed writes it" in series(out)["CT"]["reason"]
+    kept = run(study, tmp_path / "kept", fail_on="bias=5HU", keep_failed=True)
+    assert (kept.exit, kept.done) == (Exit.GATE_CROSSED, 2)
 
 
 def test_what_is_kept_has_failed_all_the_same(study, tmp_path):
@@ -150,10 +182,12 @@ def test_limits_that_make_no_sense_are_refused_before_anything_is_written(study,
 def test_the_summary_tells_the_worst_first(study, tmp_path):
     words = ["denoise", str(study), "-o", str(tmp_path / "out"), "--model", "gaussian:sigma=2"]
     done = CliRunner().invoke(app, [*words, "--fail-on", "edges=0.9"], standalone_mode=False)
-    first, *_, last = done.stdout.splitlines()
+    heading, first, *_, last = done.stdout.splitlines()
+    assert heading.split() == ["series", "bias", "structure", "edges", "noise", "spot"]
     assert first.startswith("red ")
-    assert first.endswith("not written")
-    assert "edges are blurred" in done.stdout
+    assert done.stdout.count("edges are blurred") == 1
+    assert "look at CT/" in done.stdout
+    assert "unwritten  a limit of --fail-on is crossed" in done.stdout
     assert last.startswith("0 series done, 0 skipped, 2 failed")
     assert "\x1b" not in done.stdout
     words[3:4] = [str(tmp_path / "other"), "--json"]
@@ -162,18 +196,41 @@ def test_the_summary_tells_the_worst_first(study, tmp_path):
     assert told["exit"] == 0
 
 
-def test_many_series_take_few_lines(monkeypatch):
-    def row(number, **figures):
-        about = {"label": f"{number:012x}", "modality": "CT", "status": "done"}
-        return about | judged(Figures(**figures), "CT")
+def row(number, status="done", **figures):
+    about = {"label": f"{number:012x}", "modality": "CT", "status": status}
+    return about | judged(Figures(**figures), "CT")
 
-    many = [row(n) for n in range(500)] + [row(999, bias=3.0), row(1000, edges=None, spot=20.0)]
-    said = table(many).splitlines()
-    assert said[0].startswith("red   CT 0000000003e8")
-    assert "spot 20.0, a region" in "\n".join(said[1:3])
-    assert "edges -" in said[0]
-    assert said[-1] == "and 492 more green; the manifest has them all"
-    assert len(said) < 20
+
+def wrong(number):
+    """A series with all figures wrong, at the end of a long path."""
+    at = dict.fromkeys(("bias", "edges", "spot"), Place("a" * 90 + "/end.dcm", 1234, 567, 890))
+    figures = {"bias": -1234.5, "structure": 0.99, "edges": 0.1, "noise": 99.5, "spot": 1000.0}
+    return row(number, "failed", **figures, at=at)
+
+
+@pytest.mark.parametrize("many", [1, 5, 200])
+def test_the_summary_fits_a_screen(many):
+    for kinds in ([row, wrong], [wrong], [row]):
+        said = table([kinds[n % len(kinds)](n) for n in range(many)])
+        lines = said.splitlines()
+        assert max(map(len, lines)) <= 80
+        assert len(lines) <= 45
+        some = kinds == [wrong] or (wrong in kinds and many > 1)
+        assert said.count("CT numbers are shifted down") == some
+        assert said.count("/end.dcm, frame 1235, row 567, column 890") == 3 * some
+
+
+def test_many_series_take_few_lines(monkeypatch):
+    many = [row(n) for n in range(500)]
+    assert table(many) == "series     500 green; the manifest has them all"
+    many += [row(999, bias=3.0), row(1000, edges=None, spot=20.0, at={"spot": Place("a.dcm", 0)})]
+    _, first, second, third, *others = table(many).splitlines()
+    assert first.startswith("red        CT 0000000003e8 ")
+    assert first.split()[-3:] == ["-~", "1.00", "20.0!"]
+    assert second.startswith("amber      CT 0000000003e7   3.00 HU~")
+    assert third == "500 more   500 green; the manifest has them all"
+    assert "-          cannot be measured: noise or background hides the body" in others
+    assert others[-1].strip() == "look at a.dcm"
     monkeypatch.setenv("FORCE_COLOR", "1")
     assert "\x1b[31mred" in table(many)
     monkeypatch.setenv("NO_COLOR", "1")

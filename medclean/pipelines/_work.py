@@ -223,7 +223,9 @@ class Work:
         crossed = "; ".join(safety["crossed"])
         if crossed and not self.job.keep_failed:
             self.run.forget(series.key, record)
-            raise GateCrossed(f"{crossed}: nothing of it is written")
+            raise GateCrossed(
+                f"{crossed}: nothing of it is written; --keep-failed writes it all the same"
+            )
         self.uids.update(uids)
         for path, flaw in flaws.items():
             self.log.warn(f"{self.name(series)} is incomplete: {path} {flaw}")

@@ -57,7 +57,7 @@ def denoise(job: DenoiseJob, log: Log) -> Summary:
         for modality, sha256 in sorted(denoiser.weights(todo).items()):
             run.pin(f"weights for {modality}", sha256)
             log.say(f"{denoiser.name} for {modality}: weights {sha256[:12]}")
-        new = [series for series in todo if not run.told_done(series.key)]
+        new = [s for s in todo if not (run.told_done(s.key) or run.expected.crossed(s.key))]
         if warning := _estimate.disk(asked, new, others).warning:
             log.warn(warning)
         frames = sum(len(group.frames) for series in todo for group in series.groups)
@@ -128,6 +128,10 @@ def _one(series: Series, work: Work, log: Log, bugs: list[Exception]) -> bool:
         work.bar.advance(sum(len(group.frames) for group in series.groups))
         return True
     name = work.name(series)
+    if reason := run.expected.crossed(series.key):
+        log.warn(f"{name} failed before: {reason}; --overwrite computes it again")
+        work.bar.advance(sum(len(group.frames) for group in series.groups))
+        return False
     if series.notes:
         log.warn(f"{name}: {'; '.join(series.notes)}")
     try:

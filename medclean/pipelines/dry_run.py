@@ -177,6 +177,8 @@ def _row(
         will, exit_ = "skip", if_nothing_else(series)
     elif (before := peek.done(series.key, series.fingerprint)) is not None:
         will, exit_ = "done", before
+    elif reason := peek.crossed(series.key, series.fingerprint):
+        will, exit_ = "fail", Exit.GATE_CROSSED
     elif flaws := _flaws(series, asked, workers):
         gaps = asked.job.allow_gaps and len(flaws) < len(series.instances)
         will, exit_ = ("denoise", Exit.PARTIAL) if gaps else ("fail", Exit.BAD_DATA)

@@ -21,12 +21,16 @@ class Gate(NamedTuple):
         """What is wrong with a series; None where nothing is, or its figure is in another unit.
 
         Args:
-            judged: As ``limits.judged`` gives it. What could not be measured crosses nothing.
+            judged: As ``limits.judged`` gives it. What could not be measured crosses every limit:
+                nobody knows that it keeps it.
         """
         found = judged[self.figure]
         value, unit = found["value"], found["unit"]
-        if value is None or unit != self.unit:
+        if unit != self.unit:
             return None
+        if value is None:
+            asked = f"{self.figure}={self.limit:g}{unit}"
+            return f"{self.figure} {found['says']}, so that {asked} cannot be judged"
         lower = self.figure in FROM_BELOW
         if value >= self.limit if lower else value <= self.limit:
             return None

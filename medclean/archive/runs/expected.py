@@ -54,6 +54,15 @@ class Expected:
         owner = self._record.state.ours.get(path)
         return owner is not None and "copies" not in self._record.series(owner).facts
 
+    def crossed(self, key: str) -> str | None:
+        """Why a limit kept a series from being written at an earlier start; None if none did.
+
+        That was under the same settings, limits among them, and of the same sources;
+        ``overwrite`` forgets it.
+        """
+        series = self._record.series(key)
+        return series.crossed if self._record.status(key) == "failed" else None
+
     @property
     def copied(self) -> int:
         """Files that were copied."""

@@ -79,6 +79,12 @@ class Peek:
             return None
         return known.exit if all((self.out / path).is_file() for path in known.files) else None
 
+    def crossed(self, key: str, sources: str) -> str | None:
+        """Why a limit kept a series from being written before, so that it would again."""
+        known = self._state.series.get(key)
+        same = known and (known.work, known.sources) == (self._work, sources)
+        return known.crossed if known and same else None
+
     def pin(self, name: str, value: Any) -> None:
         """Nothing, if a run could pin this.
 

@@ -46,6 +46,11 @@ class SeriesState:
     files: dict[str, str] = field(default_factory=dict)
     record: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def crossed(self) -> str | None:
+        """Why a limit kept it from being written, if one did: computed again, it would again."""
+        return self.reason if (self.status, self.exit) == ("failed", Exit.GATE_CROSSED) else None
+
 
 class State:
     """What is known about all that was ever asked of one output folder.
