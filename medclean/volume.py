@@ -36,6 +36,8 @@ class Given:
         spacing: Of slices, rows and columns, in mm.
         modality: ``"MR"``, ``"CT"`` or ``"PT"``; ``""`` where nobody said.
         sigma: Standard deviation of the noise.
+        bias: What the coils multiply the image by; broadcasts to it.
+        suv: Standardised uptake value of 1 Bq/ml.
         rng: For models that draw while they denoise.
         progress: Called with the share that is done, 0 to 1.
     """
@@ -45,6 +47,8 @@ class Given:
     spacing: tuple[float, float, float]
     modality: str
     sigma: "float | Tensor | None" = None
+    bias: "float | Image | Tensor | None" = None
+    suv: "float | Tensor | None" = None
     rng: np.random.Generator = field(default_factory=lambda: np.random.default_rng(0))
     progress: Callable[[float], None] = lambda share: None
 

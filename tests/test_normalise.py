@@ -16,7 +16,8 @@ IMAGES = arrays(np.float32, (2, 1, 3, 4), elements=st.floats(-32768, 65535, widt
 
 
 def known(scale: Any, unit: str = "au") -> Given:
-    return Given(unit, scale, (3.0, 1.0, 1.0), "CT" if unit == "HU" else "MR", sigma=12.5)
+    modality = "CT" if unit == "HU" else "MR"
+    return Given(unit, scale, (3.0, 1.0, 1.0), modality, sigma=12.5, bias=1.25, suv=2e-4)
 
 
 @pytest.mark.parametrize("name", list(NORMALISERS))

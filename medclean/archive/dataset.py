@@ -3,41 +3,28 @@
 import csv
 import hmac
 import json
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from medclean.archive import formats
+from medclean.archive.about import by_path
+from medclean.archive.acquisition import body_part
+from medclean.archive.cases import Cases, Entry
 from medclean.archive.dicom.parse import parse_header
 from medclean.archive.nifti.header import sidecar
+from medclean.archive.nifti.scan import scan as scan_nifti
 from medclean.archive.series import Scan, Series
+from medclean.archive.splits import SPLITS, dealt, parts_of_fold
 from medclean.errors import DataError, NothingToDo, UsageError
 from medclean.volume import Volume, scale_of
 
-SPLITS = ("train", "validation", "test")
 PARTICIPANTS = "participants.tsv"  # BIDS; a column "split" names the part of a patient
 DESCRIPTION = "dataset_description.json"  # BIDS; its License and SourceDatasets go into cards
-# Terms of Body Part Examined (PS3.16 annex L); another word could be anybody's name.
-_TERMS = """
-    abdomen abdomenpelvis adrenal ankle aorta aorticarch back bladder brain breast calf carotid
-    cerebellum chest chestabdomen chestabdpelvis circleofwillis clavicle coccyx colon coronaryartery
-    cspine ctspine ear elbow esophagus extremity eye face femur fibula finger foot forearm
-    gallbladder hand head headneck heart hip humerus iac jaw kidney knee larynx liver lowerleg
-    lowerlimb lspine lsspine lung mandible maxilla mediastinum neck neckchest neckchestabdomen
-    neckchestabdpelv nose orbit ovary pancreas parotid pelvis phantom pharynx placenta prostate
-    radius radiusulna rectum retroperitoneum rib scapula sella shoulder sijoint skull spinalcord
-    spine spleen sspine sternum stomach testis thigh thoracicaorta thorax thumb thymus thyroid tibia
-    tibiafibula tlspine tmj toe tongue trachea trunk tspine ulna upperarm upperlimb uterus
-    wholebody wrist
-"""
-BODY_PARTS = frozenset(_TERMS.split())
-
-_BIDS = re.compile(r"(?:^|/)(sub-[A-Za-z0-9]+)")
 
 
 @dataclass(frozen=True)
@@ -47,10 +34,12 @@ class Case:
     Attributes:
         name: Path of its file, of a series the first, relative to the data set's folder.
         patient: Whose it is; it may be a tag's value, and is never written anywhere.
-        body_part: One of ``BODY_PARTS``, where the sidecar or the first file names it; else ``""``.
+        body_part: A term of DICOM, where the sidecar or the first file names it; else ``""``.
         root: The data set's folder.
         series: That it is of.
         group: Index in ``series.groups``.
+        noise: Standard deviation of its noise as a share of its scale, where that is known.
+        normaliser: What brings it to a network's range; ``""`` is the usual one of its modality.
     """
 
     name: str
@@ -59,6 +48,8 @@ class Case:
     root: Path
     series: Series
     group: int = 0
+    noise: float | None = None
+    normaliser: str = ""
 
     @property
     def modality(self) -> str:
@@ -104,9 +95,47 @@ class Dataset:
         return self.cases[0].modality
 
     @property
+    def normaliser(self) -> str:
+        """Of all cases."""
+        return self.cases[0].normaliser
+
+    @property
     def body_parts(self) -> list[str]:
         """What the cases show, as far as their files say."""
         return sorted({case.body_part for case in self.cases} - {""})
+
+
+def prepared(root: Path, *, modality: str | None = None, fold: int | None = None) -> Dataset:
+    """The cases of a folder that ``medclean prepare`` wrote, with the splits that it recorded.
+
+    The noisy one of a pair is no case: nothing is learnt from it alone.
+
+    Args:
+        root: The folder.
+        modality: Which of several to take.
+        fold: Which fold to hold out, in place of the test split.
+
+    Raises:
+        UsageError: ``cases.json`` is of another format, has other modalities, or no such fold.
+        NothingToDo: It has no case.
+        DataError: It is damaged, or an image cannot be read.
+    """
+    known = Cases.read(root)
+    if fold is not None and fold not in range(known.folds or 0):
+        has = f"{known.folds} folds, from 0 on" if known.folds else "no folds"
+        raise UsageError(f"--fold {fold}: {root} has {has}; prepare it with --folds N")
+    entries = [e for e in known.cases if not e["noisy"] and modality in (None, e["modality"])]
+    if not entries:
+        what = f"no {modality} image" if modality else "no image"
+        raise NothingToDo(f"{root} holds {what} that could be learnt from")
+    cases = tuple(case for entry in entries for case in _recorded(root, entry, known))
+    _one_modality(cases)
+    parts = parts_of_fold(fold, known.folds or 0) if fold is not None else {}
+    stated = {
+        patient: parts[home["fold"]] if parts else str(home["split"])
+        for patient, home in known.patients.items()
+    }
+    return Dataset(cases, stated, known.description, False)
 
 
 def gather(root: Path, scan: Scan, *, patient: str | None = None) -> Dataset:
@@ -132,12 +161,12 @@ def gather(root: Path, scan: Scan, *, patient: str | None = None) -> Dataset:
                 f"{broken[0].reason}"
             )
         raise NothingToDo(f"{root} holds no MR, CT or PET image, neither DICOM nor NIfTI")
-    whose = _by_path(patient)
+    whose = by_path(patient)
     known = [series for series in scan.series if not series.bare]
     cases = [case for series in known for case in _cases(root, series, whose)]
     _one_modality(cases)
-    stated, description = _stated(root / PARTICIPANTS), _description(root / DESCRIPTION)
-    return Dataset(tuple(cases), stated, description, not any(case.patient for case in cases))
+    stated, told = _stated(root / PARTICIPANTS), description(root / DESCRIPTION)
+    return Dataset(tuple(cases), stated, told, not any(case.patient for case in cases))
 
 
 def split(dataset: Dataset, shares: Mapping[str, float], seed: int) -> dict[str, list[Case]]:
@@ -158,10 +187,10 @@ def split(dataset: Dataset, shares: Mapping[str, float], seed: int) -> dict[str,
     wanted = [name for name in SPLITS if shares.get(name, 0) > 0]
     patients = {case.patient for case in dataset.cases}
     home = {patient: dataset.stated[patient] for patient in patients & dataset.stated.keys()}
+    new = sorted(patients - home.keys(), key=lambda patient: _keyed(patient, seed))
+    order = {name: shares[name] for name in wanted}
+    home |= dealt(((p, "") for p in new), (("", split) for split in home.values()), order)
     counts = Counter(home.values())
-    for patient in sorted(patients - home.keys(), key=lambda patient: _keyed(patient, seed)):
-        home[patient] = min(wanted, key=lambda name: counts[name] / shares[name])
-        counts[home[patient]] += 1
     empty = [name for name in wanted if not counts[name]]
     if empty:
         many = f"{len(patients)} patient{'s'[: len(patients) != 1]}"
@@ -173,6 +202,20 @@ def split(dataset: Dataset, shares: Mapping[str, float], seed: int) -> dict[str,
     return {name: [c for c in dataset.cases if home[c.patient] == name] for name in SPLITS}
 
 
+def _recorded(root: Path, entry: Entry, known: Cases) -> Iterable[Case]:
+    """The stacks of one image of ``cases.json``."""
+    path = str(entry["files"]["image"])
+    scan = scan_nifti(root, [path], modality=entry["modality"])
+    for left in scan.left_out:
+        raise DataError(f"{path}: {left.reason}; prepare the data set again")
+    (series,) = scan.series
+    series = replace(series, unit=entry["unit"])
+    who = (str(entry["patient"]), str(entry["body_part"]))
+    for group in range(len(series.groups)):
+        share, normaliser = float(entry["noise_share"]), known.normaliser.get(series.modality, "")
+        yield Case(path, *who, root, series, group, share, normaliser)
+
+
 def _cases(root: Path, series: Series, whose: Callable[[str], str]) -> Iterable[Case]:
     name = series.instances[0].path
     if series.format == "nifti":
@@ -180,28 +223,8 @@ def _cases(root: Path, series: Series, whose: Callable[[str], str]) -> Iterable[
     else:
         header = parse_header(root / name).data
         patient, part = str(header.get("PatientID", "")), str(header.get("BodyPartExamined", ""))
-    part = part.lower() if part.lower() in BODY_PARTS else ""
     for group in range(len(series.groups)):
-        yield Case(name, patient, part, root, series, group)
-
-
-def _by_path(expression: str | None) -> Callable[[str], str]:
-    """What finds the patient in a relative path, ``""`` where there is none."""
-    try:
-        pattern = _BIDS if expression is None else re.compile(expression)
-        if not pattern.groups:
-            raise re.error("it has no group")
-    except re.error as error:
-        raise UsageError(
-            f"--patient {expression!r}: {error}; expected a regular expression with a group, "
-            "such as '(pat[0-9]+)'"
-        ) from None
-
-    def patient(path: str) -> str:
-        found = pattern.search(path)
-        return (found[1] or "") if found else ""
-
-    return patient
+        yield Case(name, patient, body_part(part), root, series, group)
 
 
 def _one_modality(cases: Iterable[Case]) -> None:
@@ -228,7 +251,12 @@ def _stated(path: Path) -> dict[str, str]:
     return stated
 
 
-def _description(path: Path) -> dict[str, Any]:
+def description(path: Path) -> dict[str, Any]:
+    """What a ``dataset_description.json`` says; nothing where there is none.
+
+    Raises:
+        DataError: It is no JSON object.
+    """
     if not path.is_file():
         return {}
     try:

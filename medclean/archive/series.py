@@ -65,12 +65,14 @@ class Group:
         shape: Rows and columns.
         affine: (slice, row, column, 1) to patient coordinates (LPS) in mm.
         spacing: Of slices, rows and columns, in mm.
+        in_time: The frames follow each other in time, at one position.
     """
 
     frames: tuple[Frame, ...]
     shape: tuple[int, int]
     affine: Affine
     spacing: tuple[float, float, float]
+    in_time: bool = False
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from medclean.cli._command import Command, command, emit
 from medclean.cli.denoise import denoise
 from medclean.cli.doctor import doctor
 from medclean.cli.models import models
+from medclean.cli.prepare import prepare
 from medclean.cli.train import train
 from medclean.errors import Exit
 
@@ -45,6 +46,7 @@ def medclean(
 
 
 app.command(cls=Command, epilog=NOTICE, short_help=denoise.__doc__)(command(denoise))
+app.command(cls=Command, epilog=NOTICE, short_help=prepare.__doc__)(command(prepare))
 app.command(cls=Command, epilog=NOTICE, short_help=train.__doc__)(command(train, presets=True))
 app.command(cls=Command, epilog=NOTICE)(models)
 app.command(cls=Command, epilog=NOTICE)(doctor)

@@ -17,7 +17,11 @@ class TrainJob:
 
     dataset: Annotated[
         Path,
-        Setting("Folder of NIfTI files or DICOM series.", argument=True, metavar="DATASET"),
+        Setting(
+            "Folder that `prepare` made, or one of NIfTI files or DICOM series.",
+            argument=True,
+            metavar="DATASET",
+        ),
     ]
     model: Annotated[
         str,
@@ -56,6 +60,14 @@ class TrainJob:
     test: Annotated[
         float, Setting("Share of the patients that only the final figures see.", "result")
     ] = 0.15
+    fold: Annotated[
+        int | None,
+        Setting(
+            "Fold of a prepared data set that is held out to the end; the next chooses the best "
+            "weights.",
+            "result",
+        ),
+    ] = None
     steps: Annotated[
         int | None,
         Setting(f"Length of the run in training steps; {STEPS} if nothing is said.", "result"),

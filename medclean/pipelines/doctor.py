@@ -5,7 +5,6 @@ import platform
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias
 
 from medclean import checkpoints, device
+from medclean.archive.nifti import dcm2niix as converter
 from medclean.archive.workers import Workers
 from medclean.errors import MedcleanError, MissingError, UsageError
 from medclean.files import sha256_of
@@ -122,10 +122,7 @@ def codecs() -> list[Finding]:
 
 def dcm2niix() -> list[Finding]:
     """The converter from DICOM to NIfTI, which only the preparation of training data needs."""
-    beside = os.pathsep.join((os.path.dirname(sys.executable), os.environ.get("PATH", "")))
-    program = shutil.which("dcm2niix", path=beside)
-    if program is None:
-        return [Finding("dcm2niix", "note", "not found", f"{_PIP} dcm2niix")]
+    program = converter.program()
     said = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=60)
     return [Finding("dcm2niix", "ok", (said.stdout.split() or ["of no stated version"])[-1])]
 

@@ -5,11 +5,13 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from medclean.archive.dataset import Case, Dataset, gather, split
+from medclean.archive.cases import CASES
+from medclean.archive.dataset import Case, Dataset, gather, prepared, split
 from medclean.archive.runs import refuse_overlap
 from medclean.archive.runs.lock import hold
 from medclean.archive.workers import Workers
 from medclean.device import processors
+from medclean.errors import UsageError
 from medclean.files import write_whole
 from medclean.jobs._setting import values
 from medclean.jobs.train import TrainJob
@@ -104,6 +106,10 @@ def _cached(
 
 def _dataset(job: TrainJob, log: Log) -> Dataset:
     """The images in the data set's folder, and whose they are."""
+    if (job.dataset / CASES).is_file():
+        return prepared(job.dataset, modality=job.modality, fold=job.fold)
+    if job.fold is not None:
+        raise UsageError(f"--fold {job.fold}: {job.dataset} was not made by `medclean prepare`")
     inputs = Inputs.of([job.dataset])
     with Workers(processors()) as workers:
         scan = find(inputs, workers, log, modality=job.modality)

@@ -43,7 +43,7 @@ def card_of(
         model=parse(job.model)[0],
         options=asdict(model.options),
         modality=data.modality,
-        normaliser=normaliser_for(data.modality),
+        normaliser=normaliser_for(data.modality, data.normaliser),
         body_parts=data.body_parts,
         data=list(about.get("SourceDatasets", ())) or [_unnamed(about)],
         patients={name: len({case.patient for case in cases}) for name, cases in parts.items()},
@@ -106,7 +106,7 @@ def bf16_difference(model: Model, held: Validation, device: torch.device) -> dic
         mean change in stored units of a 12-bit image; each of the worst slice.
     """
     noise, bias = [0.0], [0.0]
-    full, half = (engine(model, held.modality, device, bf16=bf16) for bf16 in (False, True))
+    full, half = (engine(model, held.normaliser, device, bf16=bf16) for bf16 in (False, True))
     for image in held:
         exact, rounded = denoised(full, image), denoised(half, image)
         removed = exact - image.noisy[len(image.noisy) // 2]

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import count
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -88,7 +88,8 @@ class Samples(Dataset[Arrays]):
         noisy = np.stack([noise(image, rng, given) for image in clean])
         scale = scale_of_noisy(self.slices.pool(series), noise, given, rng)
         middle = self.context // 2
-        images, known = normalised([noisy, clean[middle : middle + 1]], given, scale)
+        normaliser = NORMALISERS.make(normaliser_for(series.modality, series.normaliser))
+        images, known = normalised([noisy, clean[middle : middle + 1]], given, scale, normaliser)
         factor = 1.0 if given.modality == "CT" else rng.uniform(*BRIGHTNESS)  # HU are HU
         known = known.times(factor)
         return {
@@ -164,17 +165,18 @@ def scale_of_noisy(pool: Image, noise: Drawn, given: Given, rng: np.random.Gener
     return scale_of(noise(np.asarray(pool), rng, given), given.modality)
 
 
-def normalised(images: Sequence[Image], given: Given, scale: float) -> tuple[list[Image], Given]:
+def normalised(
+    images: Sequence[Image], given: Given, scale: float, normaliser: Any
+) -> tuple[list[Image], Given]:
     """Images in the network's units, all by the scale of the noisy series, and what is known."""
-    normaliser = NORMALISERS.make(normaliser_for(given.modality))
     own = replace(given, scale=scale)
     done = [normaliser.forward(image, own) for image in images]
     return [image for image, _ in done], done[0][1]
 
 
-def normaliser_for(modality: str) -> str:
-    """The name of what brings images of a modality to a network's range."""
-    return "ct" if modality == "CT" else "scale"
+def normaliser_for(modality: str, stated: str = "") -> str:
+    """What brings images to a network's range: as their data set states, else by modality."""
+    return stated or ("ct" if modality == "CT" else "scale")
 
 
 def _piece(stack: Image, width: int, rng: np.random.Generator) -> Image:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from medclean.archive.dataset import Case
 from medclean.errors import DataError
 from medclean.files import cannot_write, make_folder, write_whole
-from medclean.physics.signal.noise_level import noise_level
+from medclean.physics.signal.noise_level import middle, noise_level, series_noise_level
 from medclean.signals import Stop
 from medclean.volume import Given, Image, Volume, scale_of
 
@@ -43,6 +43,7 @@ class Series:
         spacing: Of slices, rows and columns, in mm.
         noise: Its own sigma as a share of scale.
         slices: Axis and position of each slice that is not empty.
+        normaliser: What brings it to a network's range; ``""`` is the usual one of its modality.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Series:
     spacing: tuple[float, float, float]
     noise: float
     slices: tuple[tuple[int, int], ...]
+    normaliser: str = ""
 
     @property
     def bright(self) -> float:
@@ -127,9 +129,14 @@ def cached(
     return Slices(folder, tuple(_series(row) for row in rows))
 
 
-def clean_enough(volume: Volume) -> tuple[Volume, float] | None:
-    """A volume that can be ground truth with its noise as a share of scale, None if it cannot."""
-    sigma = noise_share(volume)
+def clean_enough(volume: Volume, noise: float | None = None) -> tuple[Volume, float] | None:
+    """A volume that can be ground truth with its noise as a share of scale, None if it cannot.
+
+    Args:
+        volume: Of one case.
+        noise: As a share of scale, where it was measured before.
+    """
+    sigma = noise_share(volume) if noise is None else noise
     if sigma <= CLEAN:
         return volume, sigma
     steps = (2, 2, 2) if cubic(volume) else (1, 2, 2)
@@ -147,10 +154,8 @@ def cubic(volume: Volume) -> bool:
 
 def noise_share(volume: Volume) -> float:
     """Median sigma of up to nine slices in the middle of a volume, as a share of its scale."""
-    count = len(volume.array)
-    middle = range(count // 4, max(count - count // 4, count // 4 + 1))
-    places = [middle[i] for i in _evenly(len(middle), 9)]
-    return float(np.median([noise_level(volume.array[p]) for p in places])) / volume.scale
+    places = middle(len(volume.array))
+    return series_noise_level(noise_level(volume.array[p]) for p in places) / volume.scale
 
 
 def averaged(volume: Volume, steps: tuple[int, int, int]) -> Volume:
@@ -167,7 +172,7 @@ def averaged(volume: Volume, steps: tuple[int, int, int]) -> Volume:
 def _taken(case: Case, path: Path, report: Callable[[str], None]) -> list[Series]:
     """Put a case into the cache, if it can be ground truth."""
     volume = case.read()
-    clean = clean_enough(volume)
+    clean = clean_enough(volume, case.noise)
     if clean is None:
         report(f"left out, noise above {CLEAN:.1%} of scale: {case.name}")
         return []
@@ -189,6 +194,7 @@ def _taken(case: Case, path: Path, report: Callable[[str], None]) -> list[Series
         spacing=taken.given().spacing,
         noise=sigma,
         slices=slices,
+        normaliser=case.normaliser,
     )
     return [made]
 

@@ -65,6 +65,11 @@ class Validation:
         """Of all slices."""
         return self.samples.slices.series[0].modality
 
+    @property
+    def normaliser(self) -> str:
+        """What brings all slices to the network's range."""
+        return normaliser_for(self.modality, self.samples.slices.series[0].normaliser)
+
     def scores(self, model: Model, device: torch.device, stop: Stop) -> dict[str, float]:
         """Means over the slices: ``{"psnr 0.1": 29.4, "ssim 0.1": 0.85, ...}``, PSNR in dB.
 
@@ -74,7 +79,7 @@ class Validation:
             Stopped: ``stop`` said so.
         """
         rows: list[tuple[int, str, float]] = []
-        ready = engine(model, self.modality, device)
+        ready = engine(model, self.normaliser, device)
         for number, held in enumerate(self):
             if stop.asked:
                 break
@@ -88,7 +93,7 @@ class Validation:
 
     def examples(self, model: Model, device: torch.device) -> list[Example]:
         """One slice for each sigma, and what the model makes of it."""
-        ready, shown = engine(model, self.modality, device), list[Example]()
+        ready, shown = engine(model, self.normaliser, device), list[Example]()
         for held in replace(self, count=1):
             noisy, scale = held.noisy[len(held.noisy) // 2], float(held.given.scale)
             if held.sigma not in (example.sigma for example in shown):
@@ -147,10 +152,9 @@ def denoised(engine: Engine, held: Held) -> Image:
     return result[len(result) // 2]
 
 
-def engine(model: Model, modality: str, device: torch.device, *, bf16: bool = False) -> Engine:
+def engine(model: Model, normaliser: str, device: torch.device, *, bf16: bool = False) -> Engine:
     """A model as ``medclean denoise`` runs it, one slice at a time."""
-    normaliser = NORMALISERS.make(normaliser_for(modality))
-    return Engine(model, normaliser, Rung(str(device), batch=1), bf16=bf16)
+    return Engine(model, NORMALISERS.make(normaliser), Rung(str(device), batch=1), bf16=bf16)
 
 
 def compared(result: Image, clean: Image, scale: float) -> dict[str, float]:

@@ -249,6 +249,7 @@ def _group(stack: Stack, instance: Instance, header: Header) -> Group:
         (0, 0) if header.broken else shape,
         tuple(tuple(map(float, row)) for row in affine),
         (float(lengths[0]), float(lengths[1]), float(lengths[2])),
+        in_time=len(stack) > 1 and _height(stack[-1].image) - _height(stack[0].image) <= SAME_PLACE,
     )
 
 

@@ -103,6 +103,7 @@ def groups(header: Header) -> tuple[Group, ...]:
             shape,
             _moved(header.affine, place),
             spacing,  # type: ignore[arg-type]  # three
+            in_time=True,
         )
         for place in range(header.positions)
     )

@@ -76,6 +76,12 @@ def noise_at(
     return (_levelled(at_lag), at_lag(LAGS[0])) if len(rows) else (0.0, 0.0)
 
 
+def middle(slices: int, most: int = 9) -> list[int]:
+    """Places of slices that stand for a volume: evenly spread over its middle half."""
+    first, last = slices // 4, max(slices - slices // 4, slices // 4 + 1)
+    return sorted({first + int((k + 0.5) * (last - first) / most) for k in range(most)})
+
+
 def series_noise_level(slices: Iterable[float]) -> float:
     """The noise level of a series: the median of those of its slices; 0 for none."""
     found = list(slices)

@@ -1,0 +1,146 @@
+"""What ``medclean prepare`` is asked."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from medclean.jobs._setting import Setting
+from medclean.jobs.denoise import Include, Modality
+
+LEAST_FOLDS = 3
+
+
+@dataclass(frozen=True)
+class PrepareJob:
+    """Make a data set to train on out of an archive of DICOM or NIfTI files."""
+
+    archive: Annotated[
+        Path,
+        Setting("A DICOM tree or a folder of NIfTI files.", argument=True, metavar="ARCHIVE"),
+    ]
+    out: Annotated[
+        Path,
+        Setting("Folder of the data set; what is new is added to it.", flags=("--out", "-o")),
+    ]
+    modality: Annotated[
+        Modality | None, Setting("Modality of NIfTI files that do not state it.", "result")
+    ] = None
+    patient: Annotated[
+        str | None,
+        Setting(
+            "Regular expression whose first group finds the patient in a NIfTI file's path.",
+            "result",
+            metavar="REGEX",
+        ),
+    ] = None
+    key: Annotated[
+        Path | None,
+        Setting(
+            "File with the secret that names of patients are made with; the data set's own, in "
+            "medclean-run/, if not given.",
+            metavar="FILE",
+        ),
+    ] = None
+    converter: Annotated[
+        Literal["dcm2niix", "medclean"],
+        Setting("What converts DICOM; what dcm2niix refuses is read by medclean.", "result"),
+    ] = "dcm2niix"
+    bias: Annotated[
+        Literal["n4", "none"],
+        Setting("Bias field correction of MR; the field is kept beside the image.", "result"),
+    ] = "n4"
+    window: Annotated[
+        Literal["full", "brain", "lung", "bone", "soft", "liver"],
+        Setting("HU of CT that training tells apart; full is -1000 to 3000.", "result"),
+    ] = "full"
+    suv: Annotated[
+        bool,
+        Setting("PET as standardised uptake values by body weight, in place of Bq/ml.", "result"),
+    ] = False
+    resample: Annotated[
+        float | None,
+        Setting("Spacing of the pixels in plane, in mm; the scanner's if not given.", "result"),
+    ] = None
+    isotropic: Annotated[
+        float | None,
+        Setting("Side of cubic voxels, in mm, by B-splines.", "result"),
+    ] = None
+    crop: Annotated[
+        int | None,
+        Setting("Rows and columns of a window about the body, such as 256.", "result"),
+    ] = None
+    force: Annotated[
+        bool, Setting("Let --isotropic make slices more than 1.5 times as dense.", "result")
+    ] = False
+    validation: Annotated[
+        float,
+        Setting("Share of the patients that is held out to choose the best weights.", "result"),
+    ] = 0.15
+    test: Annotated[
+        float, Setting("Share of the patients that only the final figures see.", "result")
+    ] = 0.15
+    folds: Annotated[
+        int | None, Setting("Deal the patients into so many folds, too.", "result")
+    ] = None
+    unpaired: Annotated[
+        bool,
+        Setting("Deal those that are learnt from into a clean and a noisy pool.", "result"),
+    ] = False
+    pair_by: Annotated[
+        str | None,
+        Setting(
+            "Pair noisy and clean series of a study: description and folder look for words such "
+            "as 'low dose' there; an expression, as of --select, holds for the noisy ones.",
+            "result",
+            metavar="description|folder|EXPRESSION",
+        ),
+    ] = None
+    allow_missing: Annotated[
+        bool,
+        Setting("Take the parts of a series of which slices are missing.", "form"),
+    ] = False
+    include: Annotated[
+        tuple[Include, ...],
+        Setting("Take these kinds of image too (comma-separated).", metavar="KIND,..."),
+    ] = ()
+    select: Annotated[
+        tuple[str, ...],
+        Setting(
+            "Take only files such as 'Modality=MR,SeriesDescription~T2': comma is and, ~ a "
+            "regular expression; repeated, any of them.",
+            metavar="EXPRESSION",
+        ),
+    ] = ()
+    exclude: Annotated[
+        tuple[str, ...],
+        Setting("Leave out files that an expression holds for.", metavar="EXPRESSION"),
+    ] = ()
+    workers: Annotated[
+        int | None, Setting("Processes that convert, a processor each; chosen if not given.")
+    ] = None
+    limits: Annotated[
+        str | None,
+        Setting(
+            "What a file may ask of this machine before it fails, as in pixels=12GiB,seconds=600; "
+            "see LIMITS in medclean-conformance(7).",
+            metavar="LIMIT=VALUE,...",
+        ),
+    ] = None
+    overwrite: Annotated[bool, Setting("Redo what medclean wrote in the output folder before.")] = (
+        False
+    )
+
+    def __post_init__(self) -> None:
+        for name in ("resample", "isotropic"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise ValueError(f"{name} is {value:g}, expected mm above 0")
+        if self.resample and self.isotropic:
+            raise ValueError("resample and isotropic both state a spacing; expected one of them")
+        for name, least in (("crop", 16), ("folds", LEAST_FOLDS), ("workers", 1)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise ValueError(f"{name} is {value}, expected at least {least}")
+        if min(self.validation, self.test) < 0 or self.validation + self.test >= 1:
+            shares = f"{self.validation:g} and {self.test:g}"
+            raise ValueError(f"validation and test are {shares}, expected to leave some to train")

@@ -1,0 +1,187 @@
+"""From an archive to a data set: whose images they are, what they say, and what is added later."""
+
+import json
+import shutil
+
+import nibabel
+import numpy as np
+import pydicom
+import pytest
+
+import dicoms
+import phantoms
+from little_dataset import write_image
+from medclean.archive.cases import CASES
+from medclean.archive.dataset import prepared, split
+from medclean.archive.nifti.read import read_volume
+from medclean.errors import DataError, Exit, NothingToDo, UsageError
+from medclean.jobs.prepare import PrepareJob
+from medclean.log import Log
+from medclean.pipelines.prepare import prepare
+
+SHARES = {"train": 0.7, "validation": 0.15, "test": 0.15}
+
+
+def write_series(folder, patient="P1", *, slices=3, modality="CT", skip=(), **how):
+    """Slices of a body, of which some may be missing."""
+    images = phantoms.clean(modality, slices, 48)
+    offset = 1024 if modality == "CT" else 0
+    how = {"intercept": str(-offset), "PatientID": patient, "modality": modality} | how
+    for number, image in enumerate(images, 1):
+        if number not in skip:
+            stored = np.rint(image + offset).astype(np.uint16)
+            data = dicoms.image(stored, number=number, bits=12, **how)
+            dicoms.save(data, folder / f"{number:04}.dcm")
+    return folder
+
+
+def run(archive, out, **how):
+    return prepare(
+        PrepareJob(archive, out, **{"bias": "none", "workers": 2} | how), Log(quiet=True)
+    )
+
+
+def cases(out):
+    return json.loads((out / CASES).read_text())["cases"]
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory):
+    """Three patients, one of them twice, and a text."""
+    root = tmp_path_factory.mktemp("archive")
+    for number, patient in enumerate(("P1", "P2", "P3", "P1")):
+        about = {"series": number, "study": number, "planted": number == 3, "PatientID": patient}
+        write_series(root / f"Doe_{number}", orientation=dicoms.OBLIQUE, **about)
+    (root / "notes.txt").write_text("no image")
+    return root
+
+
+@pytest.fixture(scope="module")
+def dataset(archive, tmp_path_factory):
+    out = tmp_path_factory.mktemp("dataset") / "set"
+    summary = run(archive, out)
+    assert (summary.exit, summary.done) == (Exit.DONE, 4)
+    return out
+
+
+def test_each_series_is_a_case_of_its_patient_in_one_split(dataset):
+    known = json.loads((dataset / CASES).read_text())
+    assert len(known["cases"]) == 4
+    assert len(known["patients"]) == 3
+    assert {home["split"] for home in known["patients"].values()} == set(SHARES)
+    for case in known["cases"]:
+        assert case["split"] == known["patients"][case["patient"]]["split"]
+        assert (case["modality"], case["unit"], case["shape"]) == ("CT", "HU", [3, 48, 48])
+        assert case["spacing"] == [2.5, 0.75, 0.5]
+        assert case["checks"]["converter"] == "dcm2niix"
+        assert case["acquisition"]["KVP"] == 120
+
+
+def test_images_are_what_our_own_reader_sees(dataset, archive, tmp_path):
+    run(archive, tmp_path / "own", converter="medclean")
+    wanted = phantoms.clean("CT", 3, 48)
+    for case, own in zip(cases(dataset), cases(tmp_path / "own"), strict=True):
+        volume = read_volume(dataset / case["files"]["image"], "CT")
+        assert own["checks"]["converter"] == "medclean"
+        ours = read_volume(tmp_path / "own" / own["files"]["image"], "CT")
+        flipped = volume.array[:, ::-1]  # dcm2niix counts rows from below
+        np.testing.assert_array_equal(flipped, ours.array)
+        np.testing.assert_array_equal(ours.array, np.rint(wanted + 1024) - 1024)
+        corner = volume.affine @ (0, 47, 0, 1)
+        np.testing.assert_allclose(corner, ours.affine @ (0, 0, 0, 1), atol=1e-3)
+
+
+def test_nothing_that_identifies_leaves_the_archive(dataset):
+    told = [*dicoms.PLANTED, "P1", "P2", "P3", "Doe"]
+    for path in dataset.rglob("*"):
+        assert not any(word in path.name for word in told)
+        if path.is_file() and "medclean-run" not in path.parts:
+            content = path.read_bytes()
+            if path.suffix == ".gz":
+                content = nibabel.load(path).header.binaryblock
+            assert not any(word.encode() in content for word in told), path
+
+
+def test_a_second_run_redoes_nothing_and_adds_what_is_new(archive, dataset, tmp_path):
+    out, more = tmp_path / "set", tmp_path / "archive"
+    shutil.copytree(dataset, out)
+    shutil.copytree(archive, more)
+    before, images = (
+        (out / CASES).read_bytes(),
+        {p: p.stat().st_mtime_ns for p in out.rglob("*.gz")},
+    )
+    assert run(archive, out).done == 4
+    assert (out / CASES).read_bytes() == before
+    for number in range(3):
+        write_series(more / f"new {number}", f"N{number}", series=f"n{number}", study=f"n{number}")
+    assert run(more, out).done == 7
+    known, old = json.loads((out / CASES).read_text()), json.loads(before)
+    assert len(known["cases"]) == 7
+    assert {p: known["patients"][p] for p in old["patients"]} == old["patients"]
+    assert {p: p.stat().st_mtime_ns for p in images} == images
+
+
+def test_training_reads_what_was_prepared(dataset):
+    data = prepared(dataset)
+    assert (len(data.cases), data.modality, data.body_parts) == (4, "CT", ["head"])
+    parts = split(data, SHARES, 7)
+    recorded = {entry["files"]["image"]: entry["split"] for entry in cases(dataset)}
+    assert {case.name: name for name in parts for case in parts[name]} == recorded
+    volume = data.cases[0].read()
+    assert (volume.unit, volume.scale, volume.array.shape) == ("HU", 4000.0, (3, 48, 48))
+    with pytest.raises(NothingToDo, match="no MR image"):
+        prepared(dataset, modality="MR")
+
+
+def test_nifti_trees_are_taken_as_they_are(tmp_path):
+    for name in ("sub-01/ses-a/anat/sub-01_T1w", "sub-02/anat/sub-02_T1w"):
+        write_image(tmp_path / "in" / f"{name}.nii.gz")
+    summary = run(tmp_path / "in", tmp_path / "out")
+    assert summary.exit == Exit.DONE
+    for case, name in zip(summary.cases, ("sub-01/ses-a", "sub-02"), strict=False):
+        assert case["case"].endswith("_T1w")
+        assert (case["body_part"], case["checks"]["converter"]) == ("head", "nifti")
+    (source,) = (tmp_path / "in" / "sub-02").rglob("*.nii.gz")
+    made = [read_volume(tmp_path / "out" / case["files"]["image"]) for case in summary.cases]
+    wanted = read_volume(source)
+    np.testing.assert_array_equal(made[0].array, wanted.array)
+    np.testing.assert_array_equal(made[0].affine, wanted.affine)
+    assert made[0].modality == "MR"
+
+
+def test_a_series_with_missing_slices_fails_by_name_or_is_taken_in_parts(tmp_path):
+    write_series(tmp_path / "in", slices=9, skip=(5, 6))
+    summary = run(tmp_path / "in", tmp_path / "out")
+    assert (summary.exit, summary.cases) == (Exit.BAD_DATA, ())
+    manifest = json.loads((tmp_path / "out" / "medclean-run" / "manifest.json").read_text())
+    reason = manifest["series"][0]["reason"]
+    assert "2 slices between 0004.dcm and 0007.dcm" in reason
+    summary = run(tmp_path / "in", tmp_path / "parts", allow_missing=True)
+    assert [case["shape"][0] for case in summary.cases] == [4, 3]
+
+
+def test_a_series_of_two_patients_fails_and_a_file_that_occurs_twice_counts_once(tmp_path):
+    write_series(tmp_path / "in" / "mixed", series="mixed")
+    path = tmp_path / "in" / "mixed" / "0002.dcm"
+    data = pydicom.dcmread(path)
+    data.PatientID = "another"
+    data.save_as(path)
+    write_series(tmp_path / "in" / "twice", "P2", series="twice")
+    shutil.copy(tmp_path / "in" / "twice" / "0001.dcm", tmp_path / "in" / "twice" / "copy.dcm")
+    summary = run(tmp_path / "in", tmp_path / "out")
+    assert (summary.exit, summary.done, summary.failed) == (Exit.PARTIAL, 1, 1)
+    assert [case["shape"][0] for case in summary.cases] == [3]
+    manifest = json.loads((tmp_path / "out" / "medclean-run" / "manifest.json").read_text())
+    reasons = {line["path"]: (line["status"], line["reason"]) for line in manifest["inputs"]}
+    assert "2 patients" in reasons["mixed/0001.dcm"][1]
+    assert reasons["twice/copy.dcm"][0] == "skipped"
+    assert reasons["twice/0001.dcm"][0] == "done"
+
+
+def test_a_data_set_of_another_format_is_left_alone(archive, tmp_path):
+    (tmp_path / "set").mkdir()
+    for content, error in (('{"format": 0}', UsageError), ("[]", DataError)):
+        (tmp_path / "set" / CASES).write_text(content)
+        with pytest.raises(error, match=r"an older one|is damaged"):
+            run(archive, tmp_path / "set")
+        assert (tmp_path / "set" / CASES).read_text() == content
