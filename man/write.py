@@ -113,6 +113,31 @@ MORE = {
             "With a network of one's own:": "medclean denoise study --model runs/dgan -o clean",
         },
     ),
+    "prepare": More(
+        about=(
+            "Each image series is converted to NIfTI by dcm2niix and held against our own reader: "
+            "where it refuses a series, or gives other voxels or another place, ours converts it, "
+            "and cases.json says why. NIfTI files are taken as they are. Names are made from keyed "
+            "hashes; no value that could identify is passed on. A patient's split is recorded and "
+            "never changes; running the same command again adds what is new and redoes nothing.",
+            "Values are those of the scanner, in HU, Bq/ml or as MR has them, on its own grid, "
+            "unless an option says otherwise. Nothing is clipped on disk: noise has to be added "
+            "before an image is clipped, and training does both.",
+        ),
+        files={
+            "DATASET/cases.json": "What there is, and who may see what: medclean-dataset(5).",
+            "DATASET/images/": "Images, with their sidecars, body masks and bias fields.",
+            "DATASET/medclean-run/": "The record, and the secret that names are made with: "
+            "medclean-run(5).",
+        },
+        examples={
+            "A data set of all that an archive holds:": "medclean prepare archive -o dataset",
+            "CT at half a millimetre, in six folds:": "medclean prepare archive -o dataset "
+            "--select Modality=CT --resample 0.5 --folds 6",
+            "Low dose with full dose:": "medclean prepare archive -o dataset --pair-by "
+            "'SeriesDescription~low dose'",
+        },
+    ),
     "train": More(
         about=(
             "Patients are split before anything is drawn, so that none is in two parts. The last "
