@@ -23,7 +23,7 @@ from medclean.physics.signal.noise_level import middle, noise_level, series_nois
 from medclean.preprocess.bias import Field
 from medclean.preprocess.resample import Cropped
 from medclean.preprocess.stack import Stack, slabs, spacing_of
-from medclean.volume import Mask
+from medclean.volume import Image, Mask
 
 FOLDERS = {"MR": "anat", "CT": "ct", "PT": "pet"}  # of BIDS, which has no place of its own for CT
 SUFFIXES = {"MR": "MR", "CT": "ct", "PT": "pet"}
@@ -77,10 +77,12 @@ class Made:
     Attributes:
         files: SHA-256 by path of what lies in the staging folder.
         entry: What ``cases.json`` says of it, as far as it follows from itself.
+        middle: The slice in the middle, in real-world units.
     """
 
     files: dict[str, str]
     entry: dict[str, Any]
+    middle: Image
 
 
 @dataclass
@@ -148,7 +150,8 @@ def written(
             "notes": list(task.series.notes),
         },
     }
-    return Made({path: sha256_of(task.into / path) for path in files.values()}, entry)
+    image = stack.slab(stack.shape[0] // 2, stack.shape[0] // 2 + 1)[0]
+    return Made({path: sha256_of(task.into / path) for path in files.values()}, entry, image)
 
 
 def _write_image(task: Task, stored: Stored, stack: Stack, files: dict[str, str]) -> _Measured:

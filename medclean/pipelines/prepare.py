@@ -28,6 +28,7 @@ from medclean.log import Bar, Log
 from medclean.pipelines._case import How, Made, Task
 from medclean.pipelines._conversion import convert
 from medclean.pipelines._inputs import Inputs, find
+from medclean.pipelines._overview import Row, draw, picture, reasons, rows, write_table
 from medclean.signals import Stop, stop_on_signals
 
 AGAIN = "has the SOP Instance UID of a file before it"
@@ -40,11 +41,13 @@ class Summary(Tally):
 
     Attributes:
         cases: Entries of ``cases.json``.
-        patients: How many there are, by split.
+        rows: What there is of each modality.
+        left_out: How many files of the archive are not in it, and why.
     """
 
     cases: tuple[dict[str, Any], ...] = ()
-    patients: tuple[tuple[str, int], ...] = ()
+    rows: tuple[Row, ...] = ()
+    left_out: tuple[tuple[int, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -108,9 +111,14 @@ def prepare(job: PrepareJob, log: Log) -> Summary:
         ended = run.finish()
         known = _known(before, work)
         known.write(job.out)
-    homes = [str(home["split"]) for home in known.patients.values()]
-    counts = tuple((split, homes.count(split)) for split in known.shares)
-    return Summary(**vars(ended), cases=known.cases, patients=counts)
+        write_table(job.out, run.series, known.cases)
+        draw(job.out, known.cases)
+    return Summary(
+        **vars(ended),
+        cases=known.cases,
+        rows=rows(run.series, known.cases, known.patients),
+        left_out=reasons(found, run.series),
+    )
 
 
 def _put_on_record(found: Scan, work: _Work) -> list[Series]:
@@ -229,6 +237,7 @@ def _commit(series: Series, made: Sequence[Made], work: _Work, bar: Bar, *, fail
         for file in series.instances
         if file.occurrence
     }
+    picture(work.job.out, made)
     try:
         work.run.commit(series.key, files, {"cases": entries}, inputs=inputs)
     except DataError as error:
