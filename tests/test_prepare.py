@@ -7,6 +7,7 @@ import nibabel
 import numpy as np
 import pydicom
 import pytest
+from scipy import ndimage
 
 import dicoms
 import phantoms
@@ -181,3 +182,90 @@ def test_a_data_set_of_another_format_is_left_alone(archive, tmp_path):
         with pytest.raises(error, match=r"an older one|is damaged"):
             run(archive, tmp_path / "set")
         assert (tmp_path / "set" / CASES).read_text() == content
+
+
+def test_steps_are_told_and_undone(tmp_path):
+    """N4 and a crop of MR: the field beside the image leads back to the source."""
+    images = phantoms.clean("MR", 4, 64)
+    for number, image in enumerate(images, 1):
+        data = dicoms.image(np.rint(image).astype(np.uint16), number=number, modality="MR")
+        dicoms.save(data, tmp_path / "in" / f"{number}.dcm")
+    (case,) = run(tmp_path / "in", tmp_path / "out", bias="n4", crop=48).cases
+    assert [step["step"] for step in case["steps"]] == ["n4", "crop"]
+    assert (case["shape"], case["noise"] > 0, case["body_share"] > 0.5) == ([4, 48, 48], True, True)
+    made = nibabel.load(tmp_path / "out" / case["files"]["image"])
+    log = nibabel.load(tmp_path / "out" / case["files"]["bias_field"])
+    places = np.linalg.inv(log.affine) @ made.affine
+    assert np.abs(places - np.diag(places.diagonal()))[:3, :3].max() < 1e-4
+    grid = np.indices(made.shape).reshape(3, -1)
+    at = places[:3, :3] @ grid + places[:3, 3:]
+    at = np.clip(at, 0, np.array(log.shape)[:, None] - 1)
+    field = np.exp(ndimage.map_coordinates(log.get_fdata(), at, order=3, mode="mirror"))
+    back = (made.get_fdata().ravel() * field).reshape(made.shape)
+    top, left = case["steps"][1]["top"], case["steps"][1]["left"]
+    flipped = np.rint(images)[:, ::-1][:, top : top + 48, left : left + 48]
+    np.testing.assert_allclose(back, flipped.transpose(2, 1, 0), atol=0.05)
+    mask = nibabel.load(tmp_path / "out" / case["files"]["mask"])
+    assert set(np.unique(mask.get_fdata())) == {0, 1}
+
+
+def test_pet_becomes_suv_or_is_refused_with_the_reason(tmp_path):
+    for name, weight in (("a", "70"), ("b", None)):
+        for number in (1, 2, 3):
+            data = dicoms.image(modality="PT", number=number, series=name, PatientWeight=weight)
+            data.slope = str(number)
+            drug = pydicom.Dataset()
+            drug.RadionuclideTotalDose, drug.RadionuclideHalfLife = "370000000", "6586.2"
+            data.RadiopharmaceuticalInformationSequence = [drug]
+            data.CorrectedImage, data.DecayCorrection = ["DECY", "ATTN"], "ADMIN"
+            dicoms.save(data, tmp_path / "in" / name / f"{number}.dcm")
+    summary = run(tmp_path / "in", tmp_path / "suv", suv=True)
+    (case,) = summary.cases
+    assert (summary.exit, case["unit"]) == (Exit.PARTIAL, "g/ml")
+    (plain,) = (
+        case
+        for case in run(tmp_path / "in" / "a", tmp_path / "plain").cases
+        if case["unit"] == "Bq/ml"
+    )
+    suv, activity = (
+        read_volume(tmp_path / out / case["files"]["image"]).array
+        for out, case in (("suv", case), ("plain", plain))
+    )
+    np.testing.assert_allclose(suv, activity * 70000 / 370e6, rtol=1e-5)
+    manifest = json.loads((tmp_path / "suv" / "medclean-run" / "manifest.json").read_text())
+    (reason,) = (line["reason"] for line in manifest["series"] if line["status"] == "failed")
+    assert "Patient's Weight (0010,1030) is missing" in reason
+
+
+def test_a_tilted_gantry_keeps_its_sheared_affine(tmp_path):
+    for number, image in enumerate(phantoms.clean("CT", 5, 48), 1):
+        place = (0.0, 0.4 * number, 2.5 * number)
+        stored = np.rint(image + 1024).astype(np.uint16)
+        data = dicoms.image(stored, number=number, intercept="-1024", position=place)
+        dicoms.save(data, tmp_path / "in" / f"{number}.dcm")
+    (case,) = run(tmp_path / "in", tmp_path / "out").cases
+    assert any("tilted gantry" in note for note in case["checks"]["notes"])
+    volume = read_volume(tmp_path / "out" / case["files"]["image"], "CT")
+    step = np.abs(volume.affine[:3, 0])
+    np.testing.assert_allclose(step, (0, 0.4, 2.5), atol=1e-5)
+
+
+def test_low_dose_goes_with_full_dose_and_is_no_ground_truth(tmp_path):
+    for dose in ("low dose", "full dose"):
+        folder = tmp_path / "in" / dose.replace(" ", "")
+        write_series(folder, study="s", series=dose, SeriesDescription=dose)
+    summary = run(tmp_path / "in", tmp_path / "out", pair_by="description")
+    by_name = {case["case"]: case for case in summary.cases}
+    low, full = sorted(summary.cases, key=lambda case: not case["noisy"])
+    assert (by_name[low["pair"]], by_name[full["pair"]]) == (full, low)
+    (case,) = prepared(tmp_path / "out").cases
+    assert case.name == full["files"]["image"]
+
+
+def test_another_key_or_setting_is_refused(archive, dataset, tmp_path):
+    key = tmp_path / "key"
+    key.write_text("0" * 32)
+    with pytest.raises(UsageError, match="belongs to key"):
+        run(archive, dataset, key=key)
+    with pytest.raises(UsageError, match="crop None, and this is crop 32"):
+        run(archive, dataset, crop=32)

@@ -107,15 +107,14 @@ class Cases:
         """The same with a split for every patient, and a fold and a pool where asked for.
 
         New patients come in the order of their keyed hash, and are counted among those who have
-        images of the same modality, of several the first by name.
+        images of the same modality.
 
         Args:
             unpaired: Deal those that are learnt from into two pools.
         """
-        kinds: dict[str, str] = {}
+        kinds: dict[str, set[str]] = {}
         for entry in self.cases:
-            patient, modality = str(entry["patient"]), str(entry["modality"])
-            kinds[patient] = min(modality, kinds.get(patient, modality))
+            kinds.setdefault(str(entry["patient"]), set()).add(str(entry["modality"]))
         homes = {patient: dict(self.patients.get(patient, {})) for patient in sorted(kinds)}
         _deal(homes, kinds, "split", self.shares)
         if self.folds:
@@ -130,7 +129,7 @@ class Cases:
 
 def _deal(
     homes: dict[str, dict[str, Any]],
-    kinds: Mapping[str, str],
+    kinds: Mapping[str, set[str]],
     what: str,
     shares: Mapping[Any, float],
 ) -> None:

@@ -189,7 +189,7 @@ def split(dataset: Dataset, shares: Mapping[str, float], seed: int) -> dict[str,
     home = {patient: dataset.stated[patient] for patient in patients & dataset.stated.keys()}
     new = sorted(patients - home.keys(), key=lambda patient: _keyed(patient, seed))
     order = {name: shares[name] for name in wanted}
-    home |= dealt(((p, "") for p in new), (("", split) for split in home.values()), order)
+    home |= dealt(((p, ("",)) for p in new), ((("",), part) for part in home.values()), order)
     counts = Counter(home.values())
     empty = [name for name in wanted if not counts[name]]
     if empty:

@@ -9,7 +9,7 @@ from medclean.archive.dicom.grouping import GAPS
 from medclean.archive.dicom.stacks import GAP
 from medclean.archive.series import Group, Series
 
-_NOTE = GAPS.partition("}{")[2].partition("}")[2]  # what all notes of gaps have in common
+_NOTE = GAPS.rpartition("}")[2]  # what all notes of gaps have in common
 _TOLD = 3  # gaps that are named
 
 

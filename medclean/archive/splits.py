@@ -1,7 +1,7 @@
 """Who may see whose images: patients dealt out once, and never moved."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import TypeVar
 
 SPLITS = ("train", "validation", "test")
@@ -11,28 +11,29 @@ H = TypeVar("H", str, int)
 
 
 def dealt(
-    new: Iterable[tuple[str, str]],
-    known: Iterable[tuple[str, H]],
+    new: Iterable[tuple[str, Collection[str]]],
+    known: Iterable[tuple[Collection[str], H]],
     shares: Mapping[H, float],
 ) -> dict[str, H]:
-    """Give each new patient a home: the one with the smallest count / share for its kind.
+    """Give each new patient a home: the one with the smallest count / share for its kinds.
 
-    With ties to the first, no home is empty once there are as many patients of a kind.
+    With ties to the first, no home is empty once there are as many patients of one kind.
 
     Args:
-        new: Patients with their kind, such as the modality of their images, in order.
-        known: Kind and home of each patient who has one.
+        new: Patients with their kinds, such as the modalities of their images, in order.
+        known: Kinds and home of each patient who has one.
         shares: Of the patients, by home, in order; a home of share 0 gets none.
 
     Returns:
         Home by new patient.
     """
-    counts = Counter(known)
+    counts = Counter((kind, home) for kinds, home in known for kind in kinds)
     wanted = [home for home, share in shares.items() if share > 0]
     homes: dict[str, H] = {}
-    for patient, kind in new:
-        homes[patient] = min(wanted, key=lambda home: counts[kind, home] / shares[home])
-        counts[kind, homes[patient]] += 1
+    for patient, kinds in new:
+        many = {home: sum(counts[kind, home] for kind in kinds) for home in wanted}
+        homes[patient] = min(wanted, key=lambda home: many[home] / shares[home])
+        counts.update((kind, homes[patient]) for kind in kinds)
     return homes
 
 

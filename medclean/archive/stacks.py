@@ -80,8 +80,9 @@ def by_dcm2niix(
     """
     places = dict.fromkeys(frame.instance for frame in group.frames)
     paths = [root / series.instances[place].path for place in places]
-    precise = any(series.instances[place].vendor_units for place in places)
-    path = dcm2niix.convert(paths, folder, precise=precise, seconds=seconds)
+    vendor_units = any(series.instances[place].vendor_units for place in places)
+    display = series.modality == "MR" and not vendor_units
+    path = dcm2niix.convert(paths, folder, display=display, seconds=seconds)
     stored = _mapped(path)
     slices, rows, columns = len(group.frames), *group.shape
     if stored.shape != (slices, rows, columns):

@@ -52,14 +52,15 @@ def program() -> str:
 
 
 def convert(
-    files: Sequence[Path], folder: Path, *, precise: bool = False, seconds: float = 600
+    files: Sequence[Path], folder: Path, *, display: bool = False, seconds: float = 600
 ) -> Path:
     """Have files of one stack converted; nothing that it says is passed on: it quotes tags.
 
     Args:
         files: DICOM files, and no others.
         folder: An empty one; links to the files are made in it, and what comes out is put there.
-        precise: Philips' real-world values, DV / (RS x SS), and not DV.
+        display: Of Philips' MR the displayed values DV, and not DV / (RS x SS). It must be False
+            where slices have a slope each: all would get that of the first.
         seconds: Time limit.
 
     Returns:
@@ -74,7 +75,7 @@ def convert(
     out.mkdir()
     for number, file in enumerate(files):
         (source / f"{number:06}.dcm").symlink_to(file.absolute())
-    command = [program(), *_OPTIONS, "-p", "y" if precise else "n", "-o", str(out), str(source)]
+    command = [program(), *_OPTIONS, "-p", "n" if display else "y", "-o", str(out), str(source)]
     try:
         done = subprocess.run(
             command,
