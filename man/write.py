@@ -13,7 +13,11 @@ from roff import text as _text
 
 HERE = Path(__file__).parent
 DATE = "2026-11-21"  # of the pages' last change in substance
-OTHERS = ("medclean-run(5)", "medclean-conformance(7)")
+OTHERS = {  # pages beside those of commands
+    "denoise": ("medclean-run(5)", "medclean-conformance(7)"),
+    "prepare": ("medclean-dataset(5)", "medclean-run(5)"),
+    "train": ("medclean-dataset(5)",),
+}
 
 STATUSES = {
     Exit.DONE: "All that was asked for is done, now or before; also for an empty shard.",
@@ -202,6 +206,7 @@ def _main_page(tree: Any, commands: dict[str, Any], context: Any) -> Iterator[st
         [
             *(f"medclean-{name}(1)" for name in commands),
             "medclean-run(5)",
+            "medclean-dataset(5)",
             "medclean-conformance(7)",
         ]
     )
@@ -241,7 +246,7 @@ def _page(name: str, command: Any, parent: Any) -> Iterator[str]:
         yield ".SH EXAMPLES"
         for title, line in more.examples.items():
             yield from (".TP", _text(title), _text(line))
-    yield from _see_also(["medclean(1)", *(OTHERS if name == "denoise" else [])])
+    yield from _see_also(["medclean(1)", *OTHERS.get(name, ())])
 
 
 def _head(name: str, summary: str) -> Iterator[str]:

@@ -106,7 +106,15 @@ def test_every_file_says_what_it_is():
 
 @pytest.mark.parametrize(
     "words",
-    ["--help", "models", "models --json", "denoise --help", "train --help", "doctor --help"],
+    [
+        "--help",
+        "models",
+        "models --json",
+        "denoise --help",
+        "prepare --help",
+        "train --help",
+        "doctor --help",
+    ],
 )
 def test_the_command_line_loads_nothing_heavy(words):
     command = [sys.executable, "-c", LIGHT, *words.split()]

@@ -12,10 +12,12 @@ import pytest
 import typer
 
 import conformance
+from medclean.archive import cases
 from medclean.archive.dicom import derive, encode
 from medclean.archive.runs import manifest
 from medclean.cli import NOTICE, app
 from medclean.errors import Exit
+from medclean.pipelines import _case
 from rules import content, identity
 
 MAN = Path(__file__).parent.parent / "man"
@@ -62,6 +64,13 @@ def test_the_manifest_is_described():
     said = (MAN / "medclean-run.5").read_text(encoding="utf-8")
     members = re.findall(r'^ +"(\w+)": ', getsource(manifest), re.MULTILINE)
     assert len(members) > 10
+    assert not [name for name in members if not re.search(rf"\b{name}\b", said)]
+
+
+def test_the_data_set_is_described():
+    said = (MAN / "medclean-dataset.5").read_text(encoding="utf-8")
+    members = re.findall(r'^ +"(\w+)": ', getsource(cases) + getsource(_case.written), re.MULTILINE)
+    assert {"format", "patients", "noise_share", "checks"} <= set(members)
     assert not [name for name in members if not re.search(rf"\b{name}\b", said)]
 
 
