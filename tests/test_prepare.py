@@ -165,8 +165,13 @@ def test_a_series_of_two_patients_fails_and_a_file_that_occurs_twice_counts_once
     data.save_as(path)
     write_series(tmp_path / "in" / "twice", "P2", series="twice")
     shutil.copy(tmp_path / "in" / "twice" / "0001.dcm", tmp_path / "in" / "twice" / "copy.dcm")
+    for path in (tmp_path / "in" / "twice").iterdir():  # and all of it as another series
+        data = pydicom.dcmread(path)
+        data.SeriesInstanceUID = "2.25.1"
+        dicoms.save(data, tmp_path / "in" / "zzz" / path.name)
     summary = run(tmp_path / "in", tmp_path / "out")
     assert (summary.exit, summary.done, summary.failed) == (Exit.PARTIAL, 1, 1)
+    assert (summary.skipped, summary.pending) == (1, 0)
     assert [case["shape"][0] for case in summary.cases] == [3]
     manifest = json.loads((tmp_path / "out" / "medclean-run" / "manifest.json").read_text())
     reasons = {line["path"]: (line["status"], line["reason"]) for line in manifest["inputs"]}
@@ -269,3 +274,10 @@ def test_another_key_or_setting_is_refused(archive, dataset, tmp_path):
         run(archive, dataset, key=key)
     with pytest.raises(UsageError, match="crop None, and this is crop 32"):
         run(archive, dataset, crop=32)
+    shutil.copytree(dataset, tmp_path / "set")
+    again = run(archive, tmp_path / "set", crop=32, overwrite=True)
+    assert [case["shape"] for case in again.cases] == [[3, 32, 32]] * 4
+    homes = [
+        {case["case"]: case["split"] for case in cases(out)} for out in (dataset, tmp_path / "set")
+    ]
+    assert homes[0] == homes[1]

@@ -92,6 +92,11 @@ class Cases:
         }
         write_whole(root / CASES, json.dumps(content, indent=1).encode("ascii") + b"\n")
 
+    def begun_anew(self) -> "Cases":
+        """What outlives that all is redone: who may see whose images."""
+        patients = {patient: {"split": home["split"]} for patient, home in self.patients.items()}
+        return Cases(patients)
+
     def with_cases(self, made: Iterable[Entry], series: Iterable[str]) -> "Cases":
         """The same with what is known now of some series, and all that was known of others.
 

@@ -235,7 +235,10 @@ def _one_modality(cases: Iterable[Case]) -> None:
         )
     if len(kinds) > 1:
         found = " and ".join(f"{number} {kind}" for kind, number in sorted(kinds.items()))
-        raise UsageError(f"the data set holds {found}; a network learns one modality: part them")
+        raise UsageError(
+            f"the data set holds {found}; a network learns one modality: "
+            "part them, or name one with --modality where `medclean prepare` made it"
+        )
 
 
 def _stated(path: Path) -> dict[str, str]:
