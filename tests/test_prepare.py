@@ -37,7 +37,7 @@ def write_series(folder, patient="P1", *, slices=3, modality="CT", skip=(), **ho
 
 
 def run(archive, out, **how):
-    how = {"bias": "none", "workers": 2} | how
+    how = {"bias": "none", "workers": 1} | how
     return prepare(PrepareJob(archive, out, **how), Log(quiet=True))
 
 
@@ -281,3 +281,17 @@ def test_another_key_or_setting_is_refused(archive, dataset, tmp_path):
         {case["case"]: case["split"] for case in cases(out)} for out in (dataset, tmp_path / "set")
     ]
     assert homes[0] == homes[1]
+
+
+def test_training_holds_out_a_fold(archive, tmp_path):
+    run(archive, tmp_path / "set", converter="medclean", folds=3, window="lung")
+    known = json.loads((tmp_path / "set" / CASES).read_text())
+    folds = {patient: home["fold"] for patient, home in known["patients"].items()}
+    assert sorted(folds.values()) == [0, 1, 2]
+    data = prepared(tmp_path / "set", fold=1)
+    parts = split(data, SHARES, 0)
+    held = {name: {folds[case.patient] for case in part} for name, part in parts.items()}
+    assert held == {"train": {0}, "validation": {2}, "test": {1}}
+    assert data.normaliser == "ct:window=lung"
+    with pytest.raises(UsageError, match="has 3 folds, from 0 on"):
+        prepared(tmp_path / "set", fold=3)
