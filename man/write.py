@@ -154,6 +154,8 @@ MORE = {
             "OUT/best.safetensors, OUT/last.safetensors": "Weights, each with a card of the same "
             "name in .json.",
             "OUT/state/": "What a resumed run needs.",
+            "OUT/seed-N/, OUT/seeds.json": "With --seeds: the runs, each as above, and the mean, "
+            "standard deviation and values of each figure.",
         },
         examples={
             "Train with named settings:": "medclean train images -o runs/dgan --preset dgan-small",

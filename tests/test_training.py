@@ -13,6 +13,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from statistics import fmean, stdev
 
 import numpy as np
 import pytest
@@ -253,6 +254,22 @@ def test_a_batch_that_does_not_fit_names_one_that_does(dataset, tmp_path, monkey
     whole = job(dataset, tmp_path / "run", model="rrg:width=4,groups=1,blocks=1", batch=(8,))
     with pytest.raises(MissingError, match=f"8 patches of 16x16 does not fit.*{said}"):
         train(whole, Log(quiet=True))
+
+
+def test_several_seeds_are_runs_of_their_own_and_are_summed_up(unbroken, dataset, tmp_path):
+    summary = train(job(dataset, tmp_path / "runs", seeds=2), QUIET)
+    assert summary == tmp_path / "runs" / "seeds.json"
+    told = json.loads(summary.read_text())
+    assert told["seeds"] == [0, 1]
+    found = [checkpoints.load(str(tmp_path / "runs" / f"seed-{seed}")) for seed in (0, 1)]
+    assert found[0].sha256 == checkpoints.load(str(unbroken)).sha256 != found[1].sha256
+    scores = [one.card.metrics["test"]["psnr 0.1"] for one in found]
+    row = told["figures"]["psnr 0.1"]
+    assert row["values"] == scores
+    assert (row["mean"], row["sd"]) == (pytest.approx(fmean(scores)), pytest.approx(stdev(scores)))
+    begun = [path.stat().st_mtime_ns for path in sorted((tmp_path / "runs").rglob("log.csv"))]
+    train(job(dataset, tmp_path / "runs", seeds=2), QUIET)  # it is all there
+    assert begun == [p.stat().st_mtime_ns for p in sorted((tmp_path / "runs").rglob("log.csv"))]
 
 
 def test_a_weight_that_goes_by_several_names_is_stored(tmp_path):

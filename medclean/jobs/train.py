@@ -1,6 +1,6 @@
 """What ``medclean train`` is asked."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
 from typing import Annotated, Literal
@@ -109,7 +109,18 @@ class TrainJob:
             "Arithmetic of the networks; auto is bf16 where the device multiplies it.", "result"
         ),
     ] = "auto"
-    seed: Annotated[int, Setting("Seed of weights, noise, patches and splits.", "result")] = 0
+    seed: Annotated[int, Setting("Seed of weights, noise and patches.", "result")] = 0
+    seeds: Annotated[
+        int,
+        Setting(
+            "Train so many times, with seeds from --seed on, each in OUT/seed-N; ends with means "
+            "and standard deviations.",
+            "result",
+        ),
+    ] = 1
+    split_seed: Annotated[
+        int, Setting("Key that deals out the patients of a folder that does not.", "result")
+    ] = 0
     every: Annotated[int, Setting("Steps between validations and checkpoints.", "form")] = 500
     patience: Annotated[
         int | None,
@@ -136,7 +147,7 @@ class TrainJob:
     ] = None
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch", "patch", "accumulate", "every", "patience"):
+        for name in ("steps", "batch", "patch", "accumulate", "every", "patience", "seeds"):
             value = getattr(self, name)
             if value is not None and min(value if isinstance(value, tuple) else (value,)) < 1:
                 raise ValueError(f"{name} is {value}, expected at least 1")
@@ -162,6 +173,16 @@ class TrainJob:
             return self.steps or STEPS
         mean = sum(self.batch) / len(self.batch) * self.accumulate
         return max(1, ceil(self.epochs * slices / mean))
+
+    @property
+    def each(self) -> dict[int, "TrainJob"]:
+        """The runs that this is, by seed: one for each folder."""
+        if self.seeds == 1:
+            return {self.seed: self}
+        return {
+            seed: replace(self, seed=seed, seeds=1, out=self.out / f"seed-{seed}")
+            for seed in range(self.seed, self.seed + self.seeds)
+        }
 
     @property
     def shares(self) -> dict[str, float]:

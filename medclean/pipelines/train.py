@@ -10,6 +10,7 @@ from medclean.archive.dataset import Case, Dataset, gather, prepared, split
 from medclean.archive.runs import refuse_overlap
 from medclean.archive.runs.lock import hold
 from medclean.archive.workers import Workers
+from medclean.checkpoints import Card
 from medclean.device import processors
 from medclean.errors import UsageError
 from medclean.files import write_whole
@@ -19,7 +20,7 @@ from medclean.learning.processes import by_first
 from medclean.log import Log
 from medclean.pipelines._inputs import Inputs, find
 from medclean.signals import Stop, stop_on_signals
-from medclean.training import begin, cards, state
+from medclean.training import begin, cards, seeds, state
 from medclean.training.loop import Run
 from medclean.training.machine import machine
 from medclean.training.noise import Noise
@@ -33,7 +34,10 @@ AGAIN = "add --resume to the same command"
 
 
 def train(job: TrainJob, log: Log) -> Path:
-    """Train a network on a folder of clean images; returns the best checkpoint.
+    """Train a network on a folder of clean images.
+
+    Returns:
+        The best checkpoint; of several runs, the file that sums them up.
 
     Args:
         job: What is asked.
@@ -49,10 +53,17 @@ def train(job: TrainJob, log: Log) -> Path:
         Stopped: A signal said so; the run can be resumed.
     """
     with joined(os.environ) as world:
-        return _train(job, log if world.rank == 0 else Log(quiet=True), world)
+        log = log if world.rank == 0 else Log(quiet=True)
+        runs = {seed: _train(one, log, world) for seed, one in job.each.items()}
+        if len(runs) == 1:
+            return runs[job.seed][0]
+        found = {seed: card for seed, (_, card) in runs.items()}
+        for line in seeds.told(found):
+            log.say(line)
+        return by_first(lambda: seeds.write(job.out, found))
 
 
-def _train(job: TrainJob, log: Log, world: World) -> Path:
+def _train(job: TrainJob, log: Log, world: World) -> tuple[Path, Card]:
     """What each process does; the first of them looks, writes and speaks for all."""
     noise = Noise(*job.noise)
     where = machine(job.device, job.precision, job.workers, tf32=job.tf32, world=world)
@@ -61,7 +72,7 @@ def _train(job: TrainJob, log: Log, world: World) -> Path:
     refuse_overlap(job.out, [job.dataset])
     data = by_first(lambda: _dataset(job, log))
     noise.try_on(data.modality)
-    parts = split(data, job.shares, job.seed)
+    parts = split(data, job.shares, job.split_seed)
     begin.initialise(model, job, data.modality)
     begin.check_schedule(job, validates=bool(parts["validation"]))
     begin.prepare(job, model)
@@ -82,7 +93,7 @@ def _train(job: TrainJob, log: Log, world: World) -> Path:
         best, card = cards.judge(job.out, judges.get("test"), where.device, stop)
         for line in cards.told(card):
             log.say(line)
-        return best
+        return best, card
 
 
 def _claimed(job: TrainJob, held: ExitStack) -> None:
