@@ -108,8 +108,7 @@ class Written:
         clamped: Pixels whose result lay outside the storable range.
         padding_moved: Pixels whose result fell into the range that means "no pixel".
         notes: What the manifest should say, without any value from the file.
-        safety: What it adds to the safety figures of its series, fit for JSON; None where nothing
-            changed.
+        figures: What it adds to the figures of its series, fit for JSON; None where nothing.
     """
 
     sha256: str
@@ -119,7 +118,7 @@ class Written:
     clamped: int = 0
     padding_moved: int = 0
     notes: tuple[str, ...] = field(default=())
-    safety: Mapping[str, Any] | None = None
+    figures: Mapping[str, Any] | None = None
 
 
 class Made(NamedTuple):

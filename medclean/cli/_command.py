@@ -75,7 +75,8 @@ def command(run: Callable[..., Exit], *, presets: bool = False) -> Callable[...,
             raise UsageError(str(error)) from None
         return run(asked, **more)
 
-    own = [_parameter(f.name, f.default, types[f.name], stated[f.name]) for f in fields(job)]
+    defaults = {field.name: field.default for field in fields(job)}
+    own = [_parameter(name, defaults[name], types[name], said) for name, said in stated.items()]
     files = [_config_option(read), *([_preset_option(read)] if presets else [])]
     made.__signature__ = Signature([*own, *files, *others])  # type: ignore[attr-defined]  # read by Typer
     made.__doc__ = job.__doc__

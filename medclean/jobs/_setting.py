@@ -30,9 +30,11 @@ class Setting:
 
 
 def settings(job: type) -> dict[str, Setting]:
-    """What each field of a job says about itself, in order."""
+    """What each field of a job says about itself: those of its own before those of its base."""
     hints = get_type_hints(job, include_extras=True)
-    return {field.name: _setting(hints[field.name]) for field in fields(job)}
+    own = vars(job)["__annotations__"]
+    names = sorted((field.name for field in fields(job)), key=lambda name: name not in own)
+    return {name: _setting(hints[name]) for name in names}
 
 
 def values(job: Any, *kinds: Kind) -> dict[str, Any]:

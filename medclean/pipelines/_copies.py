@@ -56,11 +56,11 @@ def gather(stock: Stock, root: Path) -> list[Copies]:
     refused = [
         Copies(
             key_of(("others", series.key)),
-            dict.fromkeys((i.path for i in series.instances), why),
+            dict.fromkeys((i.path for i in series.instances), refusal.why),
             series.key,
         )
         for series in stock.found.series
-        if (why := stock.refusals.get(series.key))
+        if (refusal := stock.refusals.get(series.key))
     ]
     return [*loose, *refused]
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from medclean.archive.series import Series
 from medclean.log import size
 from medclean.pipelines._copies import Copies
+from medclean.pipelines._method import Method
 from medclean.pipelines._request import Request
 
 TAGS = 1 << 12  # bytes that a derived header has more than its source's
@@ -41,11 +42,10 @@ class Disk(NamedTuple):
         return most if least == most else f"{least} to {most}"
 
 
-def disk(request: Request, todo: Iterable[Series], others: Iterable[Copies]) -> Disk:
+def disk(request: Request[Method], todo: Iterable[Series], others: Iterable[Copies]) -> Disk:
     """The room that the outputs of some series, and some copies, take."""
-    root = request.inputs.root
-    job = request.job
-    bounds = [_bounds(series, job.syntax, residual=job.residual) for series in todo]
+    root, residual = request.inputs.root, "residual" in request.method.layout.roles
+    bounds = [_bounds(series, request.job.syntax, residual=residual) for series in todo]
     copied = sum(count for copies in others for count in copies.sizes(root))
     least, most = (copied + sum(bound[which] for bound in bounds) for which in (0, 1))
     return Disk(least, most, shutil.disk_usage(standing(request.out)).free)

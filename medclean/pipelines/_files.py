@@ -1,23 +1,20 @@
-"""Files through workers that read, filter and write each by themselves: no pixel comes here."""
+"""Files through workers that read, change and write each by themselves: no pixel comes here."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from medclean.archive.derivation import Role, Written
+from medclean.archive.remaking import Change, Place, Task, remake
 from medclean.archive.series import Series
 from medclean.device import filter_class
-from medclean.inference.filtering import Filtering, Place, Task, filter_files
 from medclean.inference.statistics import Statistics
-from medclean.models._filter import Filter
 from medclean.pipelines._output import Output
-
-if TYPE_CHECKING:
-    from medclean.pipelines._work import Work
+from medclean.pipelines._work import Work
 
 MOST = 128  # files that a worker is given at once
 SPAN = 0.5  # seconds that they should take it
@@ -29,11 +26,11 @@ class Files:
 
     Args:
         work: What it takes.
-        filter_: What the workers apply.
+        change: Says what workers do to each image, from what was measured of its series.
     """
 
-    def __init__(self, work: "Work", filter_: Filter) -> None:
-        self.work, self.filter = work, filter_
+    def __init__(self, work: Work, change: Callable[[Statistics], Change]) -> None:
+        self.work, self.change = work, change
         self._told: SimpleQueue[int | tuple[str, Written] | Future[None]] = SimpleQueue()
         self._running: set[Future[None]] = set()
 
@@ -42,15 +39,14 @@ class Files:
         """All that rounding depends on."""
         return filter_class()
 
-    def compute(self, series: Series, output: Output, figures: Statistics) -> None:
+    def compute(self, series: Series, output: Output, statistics: Statistics) -> None:
         """Have every file made that the output does not have yet.
 
         Raises:
             DataError: A file cannot be read, or not be written as asked.
             Stopped: A signal came; what was made is staged.
         """
-        work = self.work
-        how = Filtering(self.filter, figures, work.job.strength, work.job.seed)
+        work, change = self.work, self.change(statistics)
         todo = deque(self._tasks(series, output))
         frames = sum(len(group.frames) for group in series.groups)
         work.bar.advance(frames - sum(len(task.places) for task in todo))
@@ -59,19 +55,19 @@ class Files:
             while todo or self._running:
                 while todo and len(self._running) <= work.workers.count:
                     pace = (monotonic() - began) / (files - len(todo) or 1)
-                    self._begin(how, todo, pace * work.workers.count)
+                    self._begin(change, todo, pace * work.workers.count)
                 self._await(output)
         finally:
             for task in self._running:
                 task.cancel()
 
-    def _begin(self, how: Filtering, todo: deque[Task], pace: float) -> None:
+    def _begin(self, change: Change, todo: deque[Task], pace: float) -> None:
         """Give a worker some files: what takes it a moment, and less when few are left."""
         share = len(todo) // (2 * self.work.workers.count)
         share = max(1, min(share, MOST, int(SPAN / max(pace, SPAN / MOST))))
         tasks = [todo.popleft() for _ in range(share)]
-        args = (self.work.root, how, tasks)
-        running = self.work.workers.follow(filter_files, *args, take=self._told.put)
+        args = (self.work.root, change, tasks)
+        running = self.work.workers.follow(remake, *args, take=self._told.put)
         self._running.add(running)
         running.add_done_callback(self._told.put)
 

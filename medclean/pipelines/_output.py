@@ -1,10 +1,12 @@
 """The files of a derived series: filled image by image, staged once they are whole."""
 
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, wait
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from medclean.archive import formats
 from medclean.archive.derivation import Role, Written
@@ -14,14 +16,14 @@ from medclean.archive.numbers import Pixels, Stored, Storing, residual
 from medclean.archive.runs.run import Run
 from medclean.archive.series import Frame, Series
 from medclean.archive.workers import Workers
-from medclean.pipelines._safety import write_measured
 from medclean.volume import Image
 
+Figures: TypeAlias = Callable[[Pixels, Stored, str], Mapping[str, Any] | None]
 WAITING = 1  # files a worker that are computed and not yet written
 
 
 class Output:
-    """Takes denoised images in any order and has workers write each file when its last one comes.
+    """Takes images in any order and has workers write each file when its last one comes.
 
     What is made of a file, and where it lies, is the layout's to say. A file is staged once all
     that is made of it is.
@@ -31,6 +33,7 @@ class Output:
         series: The source.
         plans: What the outputs of each role share, as the format wants it.
         layout: Where outputs lie.
+        figures: What an image file adds to the figures of its series, as of a ``Change``.
         run: The record.
         workers: Processes that write.
         staged: SHA-256 by path of what an earlier start staged and is still there.
@@ -43,11 +46,12 @@ class Output:
         plans: Mapping[Role, Any],
         *,
         layout: Layout,
+        figures: Figures,
         run: Run,
         workers: Workers,
         staged: Mapping[str, str],
     ) -> None:
-        self.root, self.series, self.layout = root, series, layout
+        self.root, self.series, self.layout, self.figures = root, series, layout, figures
         self._refusal = formats.no_residual(series)
         self.plans = {r: plan for r, plan in plans.items() if r == "image" or not self._refusal}
         self.run, self.workers = run, workers
@@ -167,20 +171,34 @@ class Output:
             self.root,
             self.series.alone(instance),
             0,
-            pixels if role == "image" and stored.changed else None,
             stored,
             self.plan(source, role),
             self.run.staging(self.series.key, path),
+            partial(self.figures, pixels) if role == "image" and stored.changed else None,
         )
         while self._writing and self._writing[0][1].done():
             self._note(*self._writing.popleft())
         lags = len(self._writing) >= WAITING * self.workers.count
         if lags and self._is_plain(pixels):
-            self.take(path, write_measured(*task))
+            self.take(path, _written(*task))
             return
         if lags:
             self._note(*self._writing.popleft())
-        self._writing.append((path, self.workers.submit(write_measured, *task)))
+        self._writing.append((path, self.workers.submit(_written, *task)))
 
     def _note(self, path: str, task: "Future[Written]") -> None:
         self.take(path, task.result())
+
+
+def _written(
+    root: Path,
+    series: Series,
+    instance: int,
+    stored: Stored,
+    plan: Any,
+    to: Path,
+    figures: Callable[[Stored, str], Mapping[str, Any] | None] | None,
+) -> Written:
+    """Write a file as ``formats.write`` does, and measure it; can run in a worker."""
+    written = formats.write(root, series, instance, stored, plan, to)
+    return replace(written, figures=figures(stored, series.modality)) if figures else written

@@ -1,40 +1,11 @@
 """What a series' figures say before it is written: measured file by file, judged as a whole."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from medclean.archive import formats
 from medclean.archive.derivation import Written
-from medclean.archive.numbers import Pixels, Stored
-from medclean.archive.series import Series
-from medclean.inference.measured import measured
 from medclean.quality.gates import Gate
 from medclean.quality.limits import judged as judged_by_table
-
-
-def write_measured(
-    root: Path,
-    series: Series,
-    instance: int,
-    before: Pixels | None,
-    stored: Stored,
-    plan: Any,
-    to: Path,
-) -> Written:
-    """Write a file as ``formats.write`` does, and measure what it adds to the safety figures.
-
-    Args:
-        root: What its path is relative to.
-        series: As a scan found it.
-        instance: Index in ``series.instances``.
-        before: What the file was made of; None where not a bit of it changed.
-        stored: Its new pixels.
-        plan: As ``formats.plan`` gave it.
-        to: In a folder that exists.
-    """
-    written = formats.write(root, series, instance, stored, plan, to)
-    return measured(written, before, stored, series.modality) if before else written
 
 
 def judge(
@@ -51,6 +22,6 @@ def judge(
     from medclean.quality import safety
     from medclean.quality.parts import Part
 
-    parts = {path: Part(**file.safety) for path, file in written.items() if file.safety}
+    parts = {path: Part(**file.figures) for path, file in written.items() if file.figures}
     judged = judged_by_table(safety.figures(parts, modality=modality, scale=scale), modality)
     return {**judged, "crossed": [said for gate in gates if (said := gate.crossed(judged))]}

@@ -1,13 +1,12 @@
-"""What was found, and what of it is for the model: as a run and a dry run begin."""
+"""What was found, and what of it is for a method: as a run and a dry run begin."""
 
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from medclean.archive.series import Scan, Series
-from medclean.errors import Exit
-from medclean.inference.denoiser import Denoiser
 from medclean.log import Log
+from medclean.pipelines._method import Method, Refusal
 
 NOTHING = (
     "no image is left to do: expected MR, CT or PET images that are not deselected; --include "
@@ -17,25 +16,25 @@ NOTHING = (
 
 @dataclass(frozen=True)
 class Stock:
-    """A scan, as a model sees it.
+    """A scan, as a method sees it.
 
     Attributes:
         found: The scan.
-        refusals: Why series are not for this model, by key.
+        refusals: Why series are not for this method, by key.
     """
 
     found: Scan
-    refusals: Mapping[str, str]
+    refusals: Mapping[str, Refusal]
 
     @classmethod
-    def of(cls, found: Scan, denoiser: Denoiser) -> "Stock":
-        """Ask a model about each series."""
-        answers = {series.key: denoiser.refusal(series) for series in found.series}
-        return cls(found, {key: why for key, why in answers.items() if why})
+    def of(cls, found: Scan, method: Method) -> "Stock":
+        """Ask a method about each series."""
+        answers = {series.key: method.refusal(series) for series in found.series}
+        return cls(found, {key: refusal for key, refusal in answers.items() if refusal})
 
     @property
     def taken(self) -> list[Series]:
-        """The series that are for this model."""
+        """The series that are for this method."""
         return [series for series in self.found.series if series.key not in self.refusals]
 
     @property
@@ -45,11 +44,11 @@ class Stock:
         return [*(series.key for series in self.taken), *failed]
 
     def warn(self, log: Log) -> None:
-        """Say what fails, and what is not for this model."""
+        """Say what fails, and what is not for this method."""
         for left in self.found.left_out:
             if left.status == "failed":
                 log.warn(f"{left.path} failed: it {left.reason}")
-        for reason, count in Counter(self.refusals.values()).items():
+        for reason, count in Counter(refusal.why for refusal in self.refusals.values()).items():
             log.warn(f"{count} series skipped: {reason}")
         if not self.found.series:
             log.warn(NOTHING)
@@ -60,8 +59,3 @@ class Stock:
         skipped = Counter(left.reason for left in self.found.left_out if left.status == "skipped")
         for reason, files in skipped.most_common():
             log.say(f"{files} file{'s'[: files != 1]} skipped: {reason}")
-
-
-def if_nothing_else(series: Series) -> Exit:
-    """What a series that is refused means for the exit status, if nothing is done at all."""
-    return Exit.NOTHING_TO_DO if series.bare else Exit.MISSING

@@ -28,9 +28,10 @@ from medclean.archive.workers import Workers
 from medclean.errors import DataError
 from medclean.inference.engine import Engine
 from medclean.inference.ladder import OutOfMemory, Rung, below
+from medclean.pipelines._denoising import Denoising
 from medclean.pipelines._estimate import pixels_of
+from medclean.pipelines._here import AHEAD
 from medclean.pipelines._request import Request
-from medclean.pipelines._slices import AHEAD
 from medclean.volume import Given
 
 T = TypeVar("T")
@@ -74,7 +75,7 @@ class Pace:
 
 
 def effort(
-    request: Request, todo: Sequence[Series], workers: Workers, *, begun: float
+    request: Request[Denoising], todo: Sequence[Series], workers: Workers, *, begun: float
 ) -> Effort | None:
     """What it takes to denoise some series.
 
@@ -92,7 +93,7 @@ def effort(
         with suppress(DataError):
             reads = [_timed(partial(_read, request, series, workers)) for _ in range(4)]
             pixels, reading = sorted(reads[1:], key=itemgetter(1))[1]  # the first loads a codec
-            for rung in (request.rung, *below(request.rung, by_slice=True)):
+            for rung in (request.method.rung, *below(request.method.rung, by_slice=True)):
                 with suppress(OutOfMemory, MemoryError):
                     computing = _compute(request, series, pixels, rung)
                     pace = Pace(reading / pixels.stored.size, computing)
@@ -101,21 +102,21 @@ def effort(
     return None
 
 
-def _read(request: Request, series: Series, workers: Workers) -> Pixels:
+def _read(request: Request[Denoising], series: Series, workers: Workers) -> Pixels:
     first = _largest(series).frames[0].instance
     return workers.submit(formats.read, request.inputs.root, series.alone(first), 0).result()
 
 
-def _compute(request: Request, series: Series, pixels: Pixels, rung: Rung) -> float:
+def _compute(request: Request[Denoising], series: Series, pixels: Pixels, rung: Rung) -> float:
     """Seconds a pixel."""
-    denoiser, group = request.denoiser, _largest(series)
+    denoiser, group = request.method.denoiser, _largest(series)
     model = denoiser.model(series.modality)
     engine = Engine.on(
         rung,
         model,
         normaliser=denoiser.normaliser(series.modality),
-        bf16=denoiser.dtype(series.modality, request.precision) == "bf16",
-        ensemble=request.job.ensemble,
+        bf16=denoiser.dtype(series.modality, request.method.precision) == "bf16",
+        ensemble=request.method.job.ensemble,
     )
     image = pixels.real[group.frames[0].number]
     scale = float(np.abs(image).max()) or 1.0
@@ -135,14 +136,15 @@ def _compute(request: Request, series: Series, pixels: Pixels, rung: Rung) -> fl
 
 
 def _whole(
-    request: Request, todo: Sequence[Series], pace: Pace, preparing: float, rung: Rung
+    request: Request[Denoising], todo: Sequence[Series], pace: Pace, preparing: float, rung: Rung
 ) -> Effort:
-    total = sum(pixels_of(series) for series in todo)
-    again = sum(pixels_of(series) for series in todo if request.denoiser.measures(series.modality))
+    method, total = request.method, sum(pixels_of(series) for series in todo)
+    looked_at = (series for series in todo if method.denoiser.measures(series.modality))
+    again = sum(pixels_of(series) for series in looked_at)
     decoded = again + total * (1 if request.job.syntax == "explicit" else 2)
     staged = sum(len(series.instances) for series in todo)
-    by_workers = (pace.reading * decoded + STAGING * staged) / request.workers
-    computing = pace.computing * total / (request.workers if request.filter else 1)
+    by_workers = (pace.reading * decoded + STAGING * staged) / method.workers
+    computing = pace.computing * total / (method.workers if method.filter else 1)
     cuda = rung.device.startswith("cuda")
     return Effort(
         # One after the other: a machine that is shared lets them overlap little.
@@ -155,9 +157,9 @@ def _whole(
     )
 
 
-def _held(request: Request, series: Series, rung: Rung) -> int:
+def _held(request: Request[Denoising], series: Series, rung: Rung) -> int:
     """Bytes of what is read ahead and not yet written."""
-    model = request.denoiser.model(series.modality)
+    model = request.method.denoiser.model(series.modality)
     if model.scope == "series":
         group = max(len(g.frames) * g.shape[0] * g.shape[1] for g in series.groups)
         return (HELD + model.holds) * group
@@ -165,9 +167,9 @@ def _held(request: Request, series: Series, rung: Rung) -> int:
     return HELD * pixels_of(series) * files // len(series.instances)
 
 
-def _workers(request: Request, todo: Sequence[Series]) -> int:
+def _workers(request: Request[Denoising], todo: Sequence[Series]) -> int:
     largest = max(pixels_of(series) // len(series.instances) for series in todo)
-    return request.workers * (WORKER + WORKER_PIXEL * largest)
+    return request.method.workers * (WORKER + WORKER_PIXEL * largest)
 
 
 def _peak() -> int:

@@ -20,9 +20,10 @@ from medclean.jobs.denoise import DenoiseJob
 from medclean.log import Log
 from medclean.pipelines import _copies, _estimate
 from medclean.pipelines._copies import Copies
+from medclean.pipelines._denoising import Denoising
 from medclean.pipelines._estimate import Disk, standing
 from medclean.pipelines._request import Request
-from medclean.pipelines._stock import Stock, if_nothing_else
+from medclean.pipelines._stock import Stock
 from medclean.pipelines._trial import Effort, effort
 from medclean.signals import stop_on_signals
 
@@ -105,17 +106,17 @@ def dry_run(job: DenoiseJob, log: Log) -> Outlook:
         MedcleanError: The run could not begin.
     """
     begun = perf_counter()
-    asked = Request.of(job, log)
+    asked = Request.of(job, Denoising.of, log)
     with stop_on_signals() as stop, asked.bounded() as workers:
         peek = _peek(asked)
-        stock = Stock.of(asked.find(workers, log), asked.denoiser)
+        stock = Stock.of(asked.find(workers, log), asked.method)
         stop.check()
         stock.warn(log)
         peek.divide(stock.dealt)
         mine = [series for series in stock.found.series if peek.owns(series.key)]
         rows = [_row(series, asked, stock, peek, workers, log) for series in mine]
         todo = [series for series, row in zip(mine, rows, strict=True) if row.will == "denoise"]
-        for modality, sha256 in asked.denoiser.weights(todo).items():
+        for modality, sha256 in asked.method.weights(todo).items():
             peek.pin(f"weights for {modality}", sha256)
         wanted = _copies.gather(stock, asked.inputs.root) if job.copy_others else []
         others = [copies for copies in wanted if _to_copy(copies, asked, peek)]
@@ -138,11 +139,11 @@ def dry_run(job: DenoiseJob, log: Log) -> Outlook:
             disk=disk,
             effort=effort(asked, todo, workers, begun=begun) if todo else None,
             exit=ends.exit,
-            gates=bool(asked.gates and todo),
+            gates=bool(asked.method.gates and todo),
         )
 
 
-def _peek(asked: Request) -> Peek:
+def _peek(asked: Request[Denoising]) -> Peek:
     """What lies in the output folder.
 
     Raises:
@@ -162,19 +163,19 @@ def _peek(asked: Request) -> Peek:
         )
 
 
-def _to_copy(copies: Copies, asked: Request, peek: Peek) -> bool:
+def _to_copy(copies: Copies, asked: Request[Denoising], peek: Peek) -> bool:
     """Whether it is this run's to do, and not done."""
     mine = peek.owns(copies.series or copies.key)
     return mine and peek.done(copies.key, copies.fingerprint(asked.inputs.root)) is None
 
 
 def _row(
-    series: Series, asked: Request, stock: Stock, peek: Peek, workers: Workers, log: Log
+    series: Series, asked: Request[Denoising], stock: Stock, peek: Peek, workers: Workers, log: Log
 ) -> Row:
     will: Will = "denoise"
-    reason, exit_ = stock.refusals.get(series.key), Exit.DONE
-    if reason:
-        will, exit_ = "skip", if_nothing_else(series)
+    reason, exit_ = None, Exit.DONE
+    if refusal := stock.refusals.get(series.key):
+        will, (reason, exit_) = "skip", refusal
     elif (before := peek.done(series.key, series.fingerprint)) is not None:
         will, exit_ = "done", before
     elif reason := peek.crossed(series.key, series.fingerprint):
@@ -194,12 +195,12 @@ def _row(
         shapes=tuple(sorted({group.shape for group in series.groups})),
         will=will,
         reason=reason,
-        weights=asked.denoiser.weights([series]).get(series.modality) if not reason else None,
+        weights=asked.method.weights([series]).get(series.modality) if not reason else None,
         exit=exit_,
     )
 
 
-def _flaws(series: Series, asked: Request, workers: Workers) -> dict[str, str]:
+def _flaws(series: Series, asked: Request[Denoising], workers: Workers) -> dict[str, str]:
     """What is wrong, by path, with files whose pixels, as headers show, cannot be read."""
     broken = {g.frames[0].instance for g in series.groups if 0 in g.shape}
     look = partial(formats.flaw, asked.inputs.root)

@@ -1,0 +1,106 @@
+"""What every command is asked that makes derived series."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+from medclean.jobs._setting import Setting
+
+Include = Literal["localizer", "phase", "map", "secondary", "other", "own", "all"]
+Modality = Literal["MR", "CT", "PT"]
+Scale = Literal["robust", "max"]
+Syntax = Literal["keep", "explicit", "rle", "jpeg2000", "jpegls"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeriesJob:
+    """Where series come from, which of them, and how what is made of them is written."""
+
+    studies: Annotated[
+        tuple[Path, ...],
+        Setting(
+            "A DICOM tree, a DICOM file, a NIfTI file or a folder of NIfTI files.",
+            argument=True,
+            optional=True,
+            metavar="STUDY...",
+        ),
+    ] = field(kw_only=False)
+    out: Annotated[
+        Path | None,
+        Setting(
+            "Folder for the derived series; the sibling folder STUDY-NAME if not given.",
+            flags=("--out", "-o"),
+        ),
+    ] = None
+    seed: Annotated[int, Setting("Seed of all that is drawn at random.", "result")] = 0
+    modality: Annotated[
+        Modality | None, Setting("Modality of NIfTI files that do not state it.", "result")
+    ] = None
+    stamp: Annotated[
+        bool, Setting("Write the time of processing into the derived instances.", "result")
+    ] = False
+    syntax: Annotated[
+        Syntax, Setting("Transfer syntax of the derived instances; keep is the source's.", "form")
+    ] = "keep"
+    allow_gaps: Annotated[
+        bool,
+        Setting("Write a series without the instances that failed, marked INCOMPLETE.", "form"),
+    ] = False
+    copy_others: Annotated[
+        bool, Setting("Copy what is skipped to the output too, all but a DICOMDIR.", "form")
+    ] = False
+    from_file: Annotated[
+        Path | None,
+        Setting("Take more studies from a list, a path a line; - is stdin.", metavar="LIST"),
+    ] = None
+    select: Annotated[
+        tuple[str, ...],
+        Setting(
+            "Take only files such as 'Modality=MR,SeriesDescription~T2': comma is and, ~ a "
+            "regular expression; repeated, any of them.",
+            metavar="EXPRESSION",
+        ),
+    ] = ()
+    exclude: Annotated[
+        tuple[str, ...],
+        Setting("Leave out files that an expression holds for.", metavar="EXPRESSION"),
+    ] = ()
+    include: Annotated[
+        tuple[Include, ...],
+        Setting("Take these kinds of image too (comma-separated).", metavar="KIND,..."),
+    ] = ()
+    workers: Annotated[
+        int | None, Setting("Processes that read and write, a processor each; chosen if not given.")
+    ] = None
+    limits: Annotated[
+        str | None,
+        Setting(
+            "What a file may ask of this machine before it fails, as in pixels=12GiB,seconds=600; "
+            "see LIMITS in medclean-conformance(7).",
+            metavar="LIMIT=VALUE,...",
+        ),
+    ] = None
+    shard: Annotated[
+        str, Setting("Do the I-th of N parts; auto asks the SLURM array.", metavar="I/N|auto|off")
+    ] = "off"
+    fail_fast: Annotated[bool, Setting("Stop at the first series that fails.")] = False
+    overwrite: Annotated[bool, Setting("Redo what medclean wrote in the output folder before.")] = (
+        False
+    )
+
+    def __post_init__(self) -> None:
+        if not (self.studies or self.from_file):
+            raise ValueError("no STUDY is given; expected a folder or a file, or --from-file LIST")
+        at_least(self, workers=1)
+
+
+def at_least(job: object, **least: int) -> None:
+    """See that settings, where they are given, are not too small.
+
+    Raises:
+        ValueError: One of them is.
+    """
+    for name, low in least.items():
+        value = getattr(job, name)
+        if value is not None and value < low:
+            raise ValueError(f"{name} is {value}, expected at least {low}")
