@@ -113,12 +113,16 @@ def precision(
     return "bf16" if able and safe else "float32"
 
 
-def filter_class() -> dict[str, Any]:
-    """What the rounding of filters depends on: as ``machine_class``, without torch."""
+def filter_class(*more: str) -> dict[str, Any]:
+    """What the rounding of filters depends on: as ``machine_class``, with no need of torch.
+
+    Args:
+        more: Packages that compute too.
+    """
     import numpy as np
 
     found: Any = np.show_config(mode="dicts")
-    libraries = {name: version(name) for name in ("numpy", "scipy", "scikit-image")}
+    libraries = {name: version(name) for name in ("numpy", "scipy", "scikit-image", *more)}
     return {
         "device": "cpu",
         "name": " ".join(found["SIMD Extensions"]["found"]),

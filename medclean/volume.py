@@ -39,6 +39,7 @@ class Given:
         bias: What the coils multiply the image by; broadcasts to it.
         suv: Standardised uptake value of 1 Bq/ml.
         rng: For models that draw while they denoise.
+        device: Where what begins in a sinogram is computed, as torch spells it.
         progress: Called with the share that is done, 0 to 1.
     """
 
@@ -50,6 +51,7 @@ class Given:
     bias: "float | Image | Tensor | None" = None
     suv: "float | Tensor | None" = None
     rng: np.random.Generator = field(default_factory=lambda: np.random.default_rng(0))
+    device: str = "cpu"
     progress: Callable[[float], None] = lambda share: None
 
     def absolute(self, level: Level) -> Any:

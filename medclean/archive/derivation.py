@@ -11,7 +11,7 @@ Role: TypeAlias = Literal["image", "residual"]
 MAKER = "medclean"
 SCHEME = "99MEDCLEAN"
 INCOMPLETE = " INCOMPLETE"
-_PREFIXES = {"add-noise": "SIMULATED ", "undersample": "SIMULATED "}
+_SIMULATING = ("add-noise", "undersample")  # commands
 _LONGEST_SUFFIX = 40  # of the 64 characters of a Series Description
 
 
@@ -80,10 +80,23 @@ class Derivation:
         if len(self.suffix) > _LONGEST_SUFFIX:
             raise ValueError(f"{self.suffix!r}: expected at most {_LONGEST_SUFFIX} characters")
 
+    @staticmethod
+    def suffix_of(names: Sequence[str]) -> str:
+        """What fits behind Series Description: the names, or how many there are."""
+        suffix = f" [medclean {'+'.join(names)}]"
+        return suffix if len(suffix) <= _LONGEST_SUFFIX else f" [medclean {len(names)} steps]"
+
     @property
     def prefix(self) -> str:
         """What stands before Series Description, so that nobody reads the image as measured."""
-        return "RESIDUAL " if self.role == "residual" else _PREFIXES.get(self.command, "")
+        if self.role == "residual":
+            return "RESIDUAL "
+        return "SIMULATED " if self.comment else ""
+
+    @property
+    def comment(self) -> str:
+        """What stands before Image Comments; ``""`` for nothing."""
+        return "Simulated degradation, not for diagnosis" if self.command in _SIMULATING else ""
 
     @property
     def description(self) -> str:

@@ -8,8 +8,11 @@ from typing import Annotated
 import typer
 
 from medclean import __version__
+from medclean.catalog import NOISES
 from medclean.cli._boundary import explain, heed_signals
 from medclean.cli._command import Command, command, emit
+from medclean.cli._listed import listed
+from medclean.cli.add_noise import add_noise
 from medclean.cli.denoise import denoise
 from medclean.cli.doctor import doctor
 from medclean.cli.models import models
@@ -47,6 +50,9 @@ def medclean(
 
 app.command(cls=Command, epilog=NOTICE, short_help=denoise.__doc__)(command(denoise))
 app.command(cls=Command, epilog=NOTICE, short_help=prepare.__doc__)(command(prepare))
+app.command("add-noise", cls=Command, epilog=listed(NOISES, NOTICE), short_help=add_noise.__doc__)(
+    command(add_noise)
+)
 app.command(cls=Command, epilog=NOTICE, short_help=train.__doc__)(command(train, presets=True))
 app.command(cls=Command, epilog=NOTICE)(models)
 app.command(cls=Command, epilog=NOTICE)(doctor)

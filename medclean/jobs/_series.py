@@ -91,7 +91,7 @@ class SeriesJob:
     def __post_init__(self) -> None:
         if not (self.studies or self.from_file):
             raise ValueError("no STUDY is given; expected a folder or a file, or --from-file LIST")
-        at_least(self, workers=1)
+        at_least(self, workers=1, seed=0)
 
 
 def at_least(job: object, **least: int) -> None:

@@ -27,17 +27,20 @@ class Files:
     Args:
         work: What it takes.
         change: Says what workers do to each image, from what was measured of its series.
+        torch: Whether they use torch for it.
     """
 
-    def __init__(self, work: Work, change: Callable[[Statistics], Change]) -> None:
-        self.work, self.change = work, change
+    def __init__(
+        self, work: Work, change: Callable[[Statistics], Change], *, torch: bool = False
+    ) -> None:
+        self.work, self.change, self.torch = work, change, torch
         self._told: SimpleQueue[int | tuple[str, Written] | Future[None]] = SimpleQueue()
         self._running: set[Future[None]] = set()
 
     @property
     def machine(self) -> dict[str, Any]:
         """All that rounding depends on."""
-        return filter_class()
+        return filter_class(*(["torch"] if self.torch else []))
 
     def compute(self, series: Series, output: Output, statistics: Statistics) -> None:
         """Have every file made that the output does not have yet.

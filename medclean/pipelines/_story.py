@@ -1,7 +1,8 @@
 """The story that denoise, add-noise and undersample share: series in, derived series out."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from medclean.archive.runs import Run
 from medclean.archive.series import Series
@@ -51,6 +52,23 @@ def carry_out(asked: Request[Method], log: Log) -> Run:
             raise bugs[0]
         run.finish()
     return run
+
+
+def told(run: Run, what: str) -> tuple[Mapping[str, Any], ...]:
+    """What a finished run has to say of each series that there is something to say of.
+
+    Args:
+        run: Its record.
+        what: ``"safety"`` and its like.
+
+    Returns:
+        ``label``, ``modality`` and ``status`` of a series, with what the manifest says.
+    """
+    return tuple(
+        {name: series[name] for name in ("label", "modality", "status")} | series[what]
+        for series in run.series
+        if series.get(what)
+    )
 
 
 @contextmanager

@@ -1,15 +1,15 @@
 """The story of ``medclean denoise``."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from medclean.archive.runs import Run, Tally
+from medclean.archive.runs import Tally
 from medclean.jobs.denoise import DenoiseJob
 from medclean.log import Log
 from medclean.pipelines._denoising import Denoising
 from medclean.pipelines._request import Request
-from medclean.pipelines._story import carry_out
+from medclean.pipelines._story import carry_out, told
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,4 @@ def denoise(job: DenoiseJob, log: Log) -> Summary:
         MedcleanError: The run could not begin, or go on; a series that fails stops no other.
     """
     run = carry_out(Request.of(job, Denoising.of, log), log)
-    return Summary(**vars(run.tally), safety=tuple(_safety(run)))
-
-
-def _safety(run: Run) -> Iterator[Mapping[str, Any]]:
-    """The safety figures of the series that have some."""
-    for series in run.series:
-        if figures := series.get("safety"):
-            yield {name: series[name] for name in ("label", "modality", "status")} | figures
+    return Summary(**vars(run.tally), safety=told(run, "safety"))

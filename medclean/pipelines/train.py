@@ -71,7 +71,9 @@ def _train(job: TrainJob, log: Log, world: World) -> tuple[Path, Card]:
     model = begin.network(job)
     refuse_overlap(job.out, [job.dataset])
     data = by_first(lambda: _dataset(job, log))
-    noise.try_on(data.modality)
+    noise = noise.fitting(data.modality)
+    if noise.specs != job.noise:
+        log.say(f"noise for {data.modality}: {', then '.join(noise.specs)}")
     parts = split(data, job.shares, job.split_seed)
     begin.initialise(model, job, data.modality)
     begin.check_schedule(job, validates=bool(parts["validation"]))
@@ -82,7 +84,7 @@ def _train(job: TrainJob, log: Log, world: World) -> tuple[Path, Card]:
         samples = {name: Samples.of(job, slices[name], noise, model.context) for name in slices}
         judges = {name: Validation(samples[name]) for name in samples}
         steps = job.length(sum(len(series.slices) for series in slices["train"].series))
-        card = cards.card_of(job, model, data, parts, steps=steps)
+        card = cards.card_of(job, model, data, parts, noise=noise, steps=steps)
         run = Run(job, model, where, steps=steps, card=card, held=judges.get("validation"))
         if run.resume():
             log.say(f"going on after step {run.stepper.done} of {steps}")

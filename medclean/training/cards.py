@@ -22,6 +22,7 @@ from medclean.learning.processes import rank
 from medclean.models._base import Model
 from medclean.options import parse
 from medclean.signals import Stop
+from medclean.training.noise import Noise
 from medclean.training.samples import normaliser_for
 from medclean.training.validation import Validation, denoised, engine
 
@@ -35,6 +36,7 @@ def card_of(
     data: Dataset,
     parts: Mapping[str, Sequence[Case]],
     *,
+    noise: Noise,
     steps: int,
 ) -> Card:
     """All that is known before the first step."""
@@ -47,7 +49,7 @@ def card_of(
         body_parts=data.body_parts,
         data=list(about.get("SourceDatasets", ())) or [_unnamed(about)],
         patients={name: len({case.patient for case in cases}) for name, cases in parts.items()},
-        noise=", then ".join(job.noise),
+        noise=", then ".join(noise.specs),
         training={**_settings(job), "steps": steps, "torch": torch.__version__},
         version=_version(),
         licence=str(about.get("License", "")),

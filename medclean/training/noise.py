@@ -1,44 +1,19 @@
 """The noise of a training: a spec with alternatives and ranges, drawn once a sample."""
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from math import hypot
-from typing import TypeAlias
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
 from medclean.catalog import NOISES
 from medclean.errors import UsageError
 from medclean.options import build, parse, split
-from medclean.volume import UNITS, Given, Image
-
-Degrade: TypeAlias = Callable[[Image, np.random.Generator, Given], Image]
+from medclean.physics.noise import _base
+from medclean.physics.noise._chain import Chain
+from medclean.volume import UNITS, Given
 
 RANGE = re.compile(r"(-?[\d.]+(?:e-?\d+)?)\.\.(-?[\d.]+(?:e-?\d+)?) ?([^\d.].*)?")
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """Noises at fixed levels, applied in order.
-
-    Attributes:
-        noises: As the catalogue made them.
-    """
-
-    noises: tuple[Degrade, ...]
-
-    def __call__(self, image: Image, rng: np.random.Generator, given: Given) -> Image:
-        """An image ``(H, W)`` in real-world units with all of them."""
-        for noise in self.noises:
-            image = noise(image, rng, given)
-        return image
-
-    def given(self, given: Given) -> Given:
-        """What is known about an image with them: variances add up; None where none has a sigma."""
-        levels = [noise.sigma for noise in self.noises if hasattr(noise, "sigma")]
-        sigma = hypot(*(float(given.absolute(level)) for level in levels)) if levels else None
-        return replace(given, sigma=sigma)
 
 
 class Noise:
@@ -54,28 +29,33 @@ class Noise:
     """
 
     def __init__(self, *specs: str) -> None:
+        self.specs = specs
         self._steps = [[_Alternative.of(text) for text in split(spec, "|")] for spec in specs]
         if not self._steps or not all(self._steps):
             raise UsageError("an empty noise; expected such as 'gaussian:sigma=0..0.3'")
 
-    def try_on(self, modality: str) -> None:
-        """See that each alternative works on images of a modality, before a worker does.
+    def fitting(self, modality: str) -> "Noise":
+        """The same for images of a modality, without alternatives that are of others only.
+
+        Each is tried here, before a worker does.
 
         Raises:
-            UsageError: A wrong option, a level in another unit than the images', a noise of another
-            modality, or no noise that validation could set the level of.
+            UsageError: A wrong option, a level in another unit than the images', a step with no
+                alternative left, or no noise that validation could set the level of.
         """
         rng = np.random.default_rng(0)
         given = Given(UNITS[modality], 1.0, (1.0, 1.0, 1.0), modality)
-        for alternative in (known for step in self._steps for known in step):
+        fitting = Noise(*("|".join(_fitting(split(spec, "|"), given)) for spec in self.specs))
+        for alternative in (known for step in fitting._steps for known in step):
             alternative.draw(rng)(np.ones((16, 16), np.float32), rng, given)
-        self.at(0.1, rng)
+        fitting.at(0.1, rng)
+        return fitting
 
-    def draw(self, rng: np.random.Generator) -> Drawn:
+    def draw(self, rng: np.random.Generator) -> Chain:
         """Of each step one alternative, each of its ranges a uniform draw."""
-        return Drawn(tuple(step[int(rng.integers(len(step)))].draw(rng) for step in self._steps))
+        return Chain(tuple(step[int(rng.integers(len(step)))].draw(rng) for step in self._steps))
 
-    def at(self, level: float, rng: np.random.Generator) -> Drawn:
+    def at(self, level: float, rng: np.random.Generator) -> Chain:
         """The first alternative that has a sigma, at a level of one's choice; for validation.
 
         The other steps are drawn.
@@ -94,7 +74,16 @@ class Noise:
         first = min(chosen)
         levelled = chosen[first].made({**chosen[first].values, "sigma": str(level)}, {})
         drawn = self.draw(rng).noises
-        return Drawn((*drawn[:first], levelled, *drawn[first + 1 :]))
+        return Chain((*drawn[:first], levelled, *drawn[first + 1 :]))
+
+
+def _fitting(alternatives: list[str], given: Given) -> list[str]:
+    """Those that are noises of the images' modality."""
+    noises = [NOISES.provided(parse(text)[0]) for text in alternatives]
+    found = [t for t, noise in zip(alternatives, noises, strict=True) if _base.fits(noise, given)]
+    if not found:
+        raise UsageError(_base.misfit(parse(alternatives[0])[0], noises[0], given))
+    return found
 
 
 @dataclass(frozen=True)
@@ -122,7 +111,7 @@ class _Alternative:
         fixed = {key: value for key, value in values.items() if key not in ranges}
         return cls(name, thing, fixed, ranges)
 
-    def draw(self, rng: np.random.Generator) -> Degrade:
+    def draw(self, rng: np.random.Generator) -> _base.Noise:
         """Fix each range at a uniform draw."""
         drawn = {
             key: f"{rng.uniform(low, high):.6g}{unit}"
@@ -130,7 +119,7 @@ class _Alternative:
         }
         return self.made(self.values, drawn)
 
-    def made(self, fixed: Mapping[str, str], drawn: Mapping[str, str]) -> Degrade:
+    def made(self, fixed: Mapping[str, str], drawn: Mapping[str, str]) -> _base.Noise:
         """The catalogue's noise with these options."""
-        noise: Degrade = build(self.cls, {**fixed, **drawn}, self.name)
+        noise: _base.Noise = build(self.cls, {**fixed, **drawn}, self.name)
         return noise

@@ -20,8 +20,9 @@ from torch.utils.data import DataLoader, Dataset
 from medclean.catalog import NORMALISERS
 from medclean.jobs.train import TrainJob
 from medclean.learning.batch import Batch
+from medclean.physics.noise._chain import Chain
 from medclean.training.machine import Machine
-from medclean.training.noise import Drawn, Noise
+from medclean.training.noise import Noise
 from medclean.training.slices import Slices
 from medclean.volume import Given, Image, scale_of
 
@@ -158,7 +159,7 @@ def cut(stack: Image, patch: int, bright: float, rng: np.random.Generator) -> Im
     return np.ascontiguousarray(np.rot90(piece, int(rng.integers(4)), (1, 2)), dtype=np.float32)
 
 
-def scale_of_noisy(pool: Image, noise: Drawn, given: Given, rng: np.random.Generator) -> float:
+def scale_of_noisy(pool: Image, noise: Chain, given: Given, rng: np.random.Generator) -> float:
     """What the normaliser would find: the scale of the series with this noise."""
     if given.modality == "CT":
         return given.scale  # type: ignore[return-value]  # of one image, so a float

@@ -85,6 +85,7 @@ def derived(source: Elements, series: Series, instance: int, plan: Plan, uid: st
         **_scheme(source, derivation),
         "ContributingEquipmentSequence": equipment(source, derivation),
         **_described(source, plan),
+        **_commented(source, derivation),
         **_stamped(source, derivation.stamp),
     }
 
@@ -211,6 +212,21 @@ def _described(source: Elements, plan: Plan) -> Changes:
             before=plan.derivation.prefix,
             after=plan.derivation.suffix + (INCOMPLETE if plan.left_out else ""),
             limit=64,
+            charset=source.text("SpecificCharacterSet"),
+        )
+    }
+
+
+def _commented(source: Elements, derivation: Derivation) -> Changes:
+    """Image Comments of a simulated image begin with what it is; its own text follows."""
+    if not derivation.comment:
+        return {}
+    own = source.value("ImageComments").strip(b" \0")
+    return {
+        "ImageComments": framed(
+            own,
+            before=derivation.comment + ("; " if own else ""),
+            limit=10240,
             charset=source.text("SpecificCharacterSet"),
         )
     }

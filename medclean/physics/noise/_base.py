@@ -1,10 +1,9 @@
 """What noises share: which images they fit, where signal begins, where papers cut it off."""
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
-from medclean.errors import UsageError
 from medclean.volume import UNITS, Given, Image
 
 AIR = -1000.0  # HU
@@ -31,17 +30,14 @@ def cut(noisy: Image, given: Given) -> Image:
     return noisy.clip(np.float32(low), np.float32(low + given.scale))
 
 
-def check_fit(noise: Noise, given: Given) -> None:
-    """See that images of this modality can have a noise; an unknown modality may.
+def fits(noise: Any, given: Given) -> bool:
+    """Whether images of this modality can have a noise; those of an unknown one may."""
+    return not given.modality or given.modality in noise.fits.split()
 
-    Raises:
-        UsageError: They are of another modality.
-    """
-    if given.modality and given.modality not in noise.fits.split():
-        raise UsageError(
-            f"{name_of(noise)} is a noise of {noise.fits} images, and these are {given.modality}; "
-            "gaussian fits all"
-        )
+
+def misfit(name: str, noise: Any, given: Given) -> str:
+    """What to say where they cannot."""
+    return f"{name} is a noise of {noise.fits} images, and these are {given.modality}"
 
 
 def name_of(noise: Noise) -> str:

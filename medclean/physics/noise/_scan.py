@@ -36,12 +36,12 @@ def pixel_of(given: Given) -> float:
     return across
 
 
-def paths(image: Image, pixel: float, radon: Radon) -> Tensor:
-    """Attenuation along each ray of a slice in HU, ``(1, 1, V, C)``, no unit.
+def paths(image: Image, pixel: float, radon: Radon, device: str = "cpu") -> Tensor:
+    """Attenuation along each ray of a slice in HU, ``(1, 1, V, C)``, no unit, on a device.
 
     Projected at half the resolution, and interpolated: for variances that is enough.
     """
-    water = torch.from_numpy((1 + image / 1000).clip(0))[None, None]
+    water = torch.from_numpy((1 + image / 1000).clip(0)).to(device)[None, None]
     size = [ceil(side / 2) for side in image.shape]
     half = interpolate(water, size, mode="area")
     factor = image.shape[1] / size[1]
@@ -62,7 +62,7 @@ def gain_of(radon: Radon, kernel: Kernel, cutoff: float) -> float:
     return float(2 * correlation[0] + correlation[1]) / 3
 
 
-def pattern(errors: Image, radon: Radon) -> Image:
+def pattern(errors: Image, radon: Radon, device: str = "cpu") -> Image:
     """What errors of the sinogram ``(V, C)`` look like in the slice, with a mean square of 1."""
-    found: Image = fbp(torch.from_numpy(errors)[None, None], radon)[0, 0].numpy()
+    found: Image = fbp(torch.from_numpy(errors).to(device)[None, None], radon)[0, 0].cpu().numpy()
     return found / np.float32(np.sqrt(np.mean(found**2)) or 1)

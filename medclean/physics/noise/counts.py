@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from medclean.physics.noise._base import check_fit
 from medclean.physics.operators.blur import FWHM
 from medclean.volume import Given, Image
 
@@ -42,7 +41,6 @@ class Counts:
 
     def __call__(self, image: Image, rng: np.random.Generator, given: Given) -> Image:
         """Thin a slice ``(H, W)`` of activity in real-world units; negative values have none."""
-        check_fit(self, given)
         gain = self.counts / given.scale
         events = np.floor(gain * image.clip(0) + rng.random(image.shape)).astype(np.int64)
         lost = rng.binomial(events, self.dose) / self.dose - events

@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 
-from medclean.physics.noise._base import check_fit
+from medclean.physics.noise._base import zero
 from medclean.physics.signal.fourier import to_image, to_kspace
 from medclean.volume import Given, Image
 
@@ -38,13 +38,13 @@ class Ghosting:
 
     def __call__(self, image: Image, rng: np.random.Generator, given: Given) -> Image:
         """Add ghosts to a magnitude slice ``(H, W)`` in real-world units."""
-        check_fit(self, given)
         axis = 0 if self.phase == "rows" else 1
         lines = np.arange(image.shape[axis]) - image.shape[axis] // 2
         turn = 2 * np.pi * (lines / self.period + rng.random())
         gain = (1 + 2 * self.strength * np.cos(turn)).astype(np.float32)
-        kspace = to_kspace(image.astype(np.complex64), (axis,)) * np.expand_dims(gain, 1 - axis)
-        return np.abs(to_image(kspace, (axis,)))
+        signal = (image - zero(given)).astype(np.complex64)
+        kspace = to_kspace(signal, (axis,)) * np.expand_dims(gain, 1 - axis)
+        return np.abs(to_image(kspace, (axis,))) + zero(given)
 
 
 PROVIDES = Ghosting

@@ -10,7 +10,6 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from medclean.errors import UsageError
-from medclean.physics.noise._base import check_fit
 from medclean.physics.noise._scan import WATER, gain_of, paths, pixel_of, radon_of
 from medclean.physics.operators.fbp import backproject, before, fbp
 from medclean.physics.operators.radon import Radon
@@ -52,6 +51,7 @@ class LowDose:
 
     fits = "CT"
     slow = True
+    sinogram = True
 
     def __post_init__(self) -> None:
         if not 0 < self.dose <= 1:
@@ -71,7 +71,6 @@ class LowDose:
         Raises:
             UsageError: It is not in HU, its pixels are not square, or nobody knows its noise.
         """
-        check_fit(self, given)
         if given.unit != UNITS["CT"]:
             raise UsageError(f"low-dose needs images in HU, and these are in {given.unit}")
         pixel = pixel_of(given)
@@ -80,16 +79,17 @@ class LowDose:
             radon = radon_of(image.shape, (self.channel or pixel) / pixel, source)
         except ValueError as error:
             raise UsageError(f"low-dose: {error}") from None
-        rise = torch.exp(paths(image, pixel, radon)) / self._filtered(radon, pixel)
+        lengths = paths(image, pixel, radon, given.device)
+        rise = torch.exp(lengths) / self._filtered(radon, pixel).to(lengths)
         hounsfield = 1000 / (WATER * pixel)
         inverse = (
             1 / self.n0 if self.n0 else self._calibrated(image, given, rise, radon, hounsfield)
         )
         quantum = (1 / self.dose - 1) * inverse * rise
         circuits = (1 / self.dose**2 - 1) * (inverse * self.electronic * rise) ** 2
-        white = torch.from_numpy(rng.standard_normal(rise.shape, np.float32))
+        white = torch.from_numpy(rng.standard_normal(rise.shape, np.float32)).to(rise)
         noise = fbp((quantum + circuits).sqrt() * white, radon, self.kernel, self.cutoff)
-        added: Image = (hounsfield * noise)[0, 0].numpy()
+        added: Image = (hounsfield * noise)[0, 0].cpu().numpy()
         return image + added
 
     def _filtered(self, radon: Radon, pixel: float) -> Tensor:
@@ -108,7 +108,7 @@ class LowDose:
             )
         scale = hounsfield * pi / radon.views / radon.pitch
         gain = scale**2 * gain_of(radon, self.kernel, self.cutoff)
-        weighted = rise * before(radon).float() ** 2
+        weighted = rise * before(radon).to(rise) ** 2
         body = body_mask(image, "CT")
         quantum = gain * _middle(weighted, radon, body)
         circuits = 0.0
@@ -122,7 +122,7 @@ def _middle(variance: Tensor, radon: Radon, body: Mask) -> float:
     """Median within the body of the rays' variances added up, from an eighth of the views."""
     few = replace(radon, views=ceil(radon.views / 8))
     summed = backproject(interpolate(variance, (few.views, few.channels)), few, power=2)
-    values = summed[0, 0].numpy() * (radon.views / few.views)
+    values = summed[0, 0].cpu().numpy() * (radon.views / few.views)
     return float(np.median(values[body] if body.any() else values))
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 from scipy import ndimage
 
-from medclean.physics.noise._base import check_fit
+from medclean.physics.noise._base import zero
 from medclean.physics.signal.fourier import to_image, to_kspace
 from medclean.volume import Given, Image
 
@@ -42,16 +42,15 @@ class Motion:
 
     def __call__(self, image: Image, rng: np.random.Generator, given: Given) -> Image:
         """Read a magnitude slice ``(H, W)`` in real-world units while it moves."""
-        check_fit(self, given)
-        sides = np.array(given.spacing[1:])
+        signal, sides = image - zero(given), np.array(given.spacing[1:])
         axis = 0 if self.phase == "rows" else 1
-        read = to_kspace(image.astype(np.complex64))
+        read = to_kspace(signal.astype(np.complex64))
         for lines in np.array_split(np.arange(image.shape[axis]), self.shots):
             shift, angle = rng.normal(0, self.shift, 2), np.deg2rad(rng.normal(0, self.angle))
             if len(lines) and image.shape[axis] // 2 not in lines:
                 block = (slice(None),) * axis + (slice(lines[0], lines[-1] + 1),)
-                read[block] = to_kspace(moved(image, shift / sides, angle, sides))[block]
-        return np.abs(to_image(read)).astype(np.float32)
+                read[block] = to_kspace(moved(signal, shift / sides, angle, sides))[block]
+        return np.abs(to_image(read)).astype(np.float32) + zero(given)
 
 
 def moved(image: Image, shift: Image, angle: float, sides: Image) -> Image:

@@ -23,7 +23,7 @@ class Rician:
     sigma: Level = 0.05
     clip: bool = False
 
-    fits = "MR CT PT"
+    fits = "MR"
 
     def __post_init__(self) -> None:
         level_of(self.sigma)

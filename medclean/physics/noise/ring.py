@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from medclean.physics.noise._base import check_fit
 from medclean.physics.noise._scan import pattern, radon_of
 from medclean.volume import Given, Image, Level, level_of
 
@@ -26,6 +25,7 @@ class Ring:
 
     fits = "CT"
     slow = True
+    sinogram = True
 
     def __post_init__(self) -> None:
         level_of(self.sigma)
@@ -34,14 +34,14 @@ class Ring:
 
     def __call__(self, image: Image, rng: np.random.Generator, given: Given) -> Image:
         """Add rings to a slice ``(H, W)`` in real-world units."""
-        check_fit(self, given)
         radon = radon_of(image.shape)
         channels = radon.channels
         errors = np.zeros(channels, np.float32)
         erring = rng.choice(channels, max(1, round(self.share * channels)), replace=False)
         errors[erring] = rng.standard_normal(len(erring), np.float32)
         errors += errors[::-1]  # the other half of the turn sees each channel mirrored
-        rings = pattern(np.broadcast_to(errors, (radon.views, channels)).copy(), radon)
+        views = np.broadcast_to(errors, (radon.views, channels)).copy()
+        rings = pattern(views, radon, given.device)
         return image + np.float32(given.absolute(self.sigma)) * rings
 
 

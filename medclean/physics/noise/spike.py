@@ -5,7 +5,7 @@ from math import sqrt
 
 import numpy as np
 
-from medclean.physics.noise._base import check_fit
+from medclean.physics.noise._base import zero
 from medclean.physics.signal.fourier import to_image, to_kspace
 from medclean.volume import Given, Image, Level, level_of
 
@@ -34,13 +34,12 @@ class Spike:
 
     def __call__(self, image: Image, rng: np.random.Generator, given: Given) -> Image:
         """Add stripes to a magnitude slice ``(H, W)`` in real-world units."""
-        check_fit(self, given)
-        kspace = to_kspace(image.astype(np.complex64))
+        kspace = to_kspace((image - zero(given)).astype(np.complex64))
         places = rng.integers(0, image.size, self.count)
         phases = np.exp(2j * np.pi * rng.random(self.count))
         strength = given.absolute(self.amplitude) * sqrt(image.size)
         np.add.at(kspace.reshape(-1), places, (strength * phases).astype(np.complex64))
-        return np.abs(to_image(kspace))
+        return np.abs(to_image(kspace)) + zero(given)
 
 
 PROVIDES = Spike

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from medclean.physics.noise._base import check_fit
 from medclean.physics.noise._scan import pattern, radon_of
 from medclean.volume import Given, Image, Level, level_of
 
@@ -26,6 +25,7 @@ class Streak:
 
     fits = "CT"
     slow = True
+    sinogram = True
 
     def __post_init__(self) -> None:
         level_of(self.sigma)
@@ -34,12 +34,12 @@ class Streak:
 
     def __call__(self, image: Image, rng: np.random.Generator, given: Given) -> Image:
         """Add streaks to a slice ``(H, W)`` in real-world units."""
-        check_fit(self, given)
         radon = radon_of(image.shape)
         errors = np.zeros((radon.views, radon.channels), np.float32)
         wrong = rng.integers(0, errors.size, self.rays)
         errors.flat[wrong] = rng.standard_normal(self.rays, np.float32)
-        return image + np.float32(given.absolute(self.sigma)) * pattern(errors, radon)
+        streaks = pattern(errors, radon, given.device)
+        return image + np.float32(given.absolute(self.sigma)) * streaks
 
 
 PROVIDES = Streak
