@@ -80,6 +80,18 @@ def build(cls: type[T], values: Mapping[str, str], name: str) -> T:
         raise UsageError(f"{name}: {error}") from None
 
 
+def spec(name: str, made: Any) -> str:
+    """The text that a dataclass could have been made from, with all that is not None.
+
+    Args:
+        name: Of the thing.
+        made: A dataclass of plain values.
+    """
+    stated = {field.name: getattr(made, field.name) for field in fields(made)}
+    pairs = (f"{key}={_word(value)}" for key, value in stated.items() if value is not None)
+    return f"{name}:{','.join(pairs)}" if stated else name
+
+
 def convert(text: str, to: Any) -> Any:
     """Text as a value of a type; ValueError or KeyError where it is none."""
     inner = get_args(to)
@@ -97,3 +109,7 @@ def convert(text: str, to: Any) -> Any:
     if to is float and not isfinite(float(text)):
         raise ValueError(text)
     return to(text)
+
+
+def _word(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

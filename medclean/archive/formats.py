@@ -111,7 +111,7 @@ def remade(
 
 def beside(root: Path, series: Series) -> tuple[str, ...]:
     """Files that belong to a series and are copied with it: the sidecars of NIfTI."""
-    if series.format == "dicom":
+    if series.format != "nifti":
         return ()
     paths = (_part(series, "write").sidecars(root, i.path) for i in series.instances)
     return tuple(path for group in paths for path in group)

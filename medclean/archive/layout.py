@@ -5,9 +5,13 @@ Nothing else decides that: whoever needs the path of an output asks a Layout.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 from medclean.archive.derivation import Role
+from medclean.archive.runs.folder import RUN_FOLDER
 from medclean.errors import UsageError
+
+Beside: TypeAlias = Literal["kspace", "mask"]
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,16 @@ class Layout:
             role: What is made of it.
         """
         return source if role == "image" else f"{role}/{source}"
+
+    def beside(self, kind: Beside, series: str, what: str) -> str:
+        """Where an array that goes with a series lies: beside the record of the run.
+
+        Args:
+            kind: What it is.
+            series: Key of the series.
+            what: Tells it from others of the series.
+        """
+        return f"{RUN_FOLDER}/{kind}-{series}-{what}.npy"
 
     def paths(self, source: str) -> tuple[str, ...]:
         """All that is made of one file."""

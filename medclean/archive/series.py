@@ -95,7 +95,7 @@ class Series:
     """
 
     key: str
-    format: Literal["dicom", "nifti"]
+    format: Literal["dicom", "nifti", "array"]
     modality: str
     unit: str
     instances: tuple[Instance, ...]

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from medclean import __version__
-from medclean.catalog import NOISES
+from medclean.catalog import MASKS, NOISES
 from medclean.cli._boundary import explain, heed_signals
 from medclean.cli._command import Command, command, emit
 from medclean.cli._listed import listed
@@ -18,6 +18,7 @@ from medclean.cli.doctor import doctor
 from medclean.cli.models import models
 from medclean.cli.prepare import prepare
 from medclean.cli.train import train
+from medclean.cli.undersample import undersample
 from medclean.errors import Exit
 
 NOTICE = (
@@ -52,6 +53,9 @@ app.command(cls=Command, epilog=NOTICE, short_help=denoise.__doc__)(command(deno
 app.command(cls=Command, epilog=NOTICE, short_help=prepare.__doc__)(command(prepare))
 app.command("add-noise", cls=Command, epilog=listed(NOISES, NOTICE), short_help=add_noise.__doc__)(
     command(add_noise)
+)
+app.command(cls=Command, epilog=listed(MASKS, NOTICE), short_help=undersample.__doc__)(
+    command(undersample)
 )
 app.command(cls=Command, epilog=NOTICE, short_help=train.__doc__)(command(train, presets=True))
 app.command(cls=Command, epilog=NOTICE)(models)

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin, ge
 import typer
 from typer.core import TyperCommand
 
-from medclean.catalog import MODELS, NOISES, SCHEDULES
+from medclean.catalog import MASKS, MODELS, NOISES, SCHEDULES
 from medclean.cli import _config
 from medclean.errors import Exit, UsageError, unknown
 from medclean.jobs._setting import Setting, settings
@@ -22,6 +22,7 @@ from medclean.log import printable
 from medclean.options import convert
 
 _CATALOGS: dict[str, Iterable[str]] = {
+    "mask": MASKS,
     "model": MODELS,
     "noise": NOISES,
     "schedule": SCHEDULES,

@@ -30,7 +30,7 @@ class AddNoiseJob(SeriesJob):
         ),
     ] = "robust"
     force: Annotated[
-        bool, Setting("Add a noise also to images of a modality whose physics it is not.", "result")
+        bool, Setting("Add a noise also to images of a modality whose physics it is not.")
     ] = False
     device: Annotated[
         str,

@@ -53,6 +53,7 @@ class Denoising:
     gates: tuple[Gate, ...]
 
     command: ClassVar[str] = "denoise"
+    arrays: ClassVar[bool] = False
     figures = staticmethod(safety_of)
 
     @classmethod
@@ -111,6 +112,10 @@ class Denoising:
     def weights(self, todo: Sequence[Series]) -> Mapping[str, str]:
         """Of a network."""
         return self.denoiser.weights(todo)
+
+    def room(self, series: Series) -> int:
+        """Nothing lies there."""
+        return 0
 
     def measure(self, series: Series, work: Work) -> Statistics:
         """One pass over the series, where the model needs to know more than single slices."""

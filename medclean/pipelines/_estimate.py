@@ -1,7 +1,7 @@
 """How much room the outputs of a run take, and how much there is."""
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -42,12 +42,13 @@ class Disk(NamedTuple):
         return most if least == most else f"{least} to {most}"
 
 
-def disk(request: Request[Method], todo: Iterable[Series], others: Iterable[Copies]) -> Disk:
+def disk(request: Request[Method], todo: Sequence[Series], others: Iterable[Copies]) -> Disk:
     """The room that the outputs of some series, and some copies, take."""
     root, residual = request.inputs.root, "residual" in request.method.layout.roles
+    beside = sum(request.method.room(series) for series in todo)
     bounds = [_bounds(series, request.job.syntax, residual=residual) for series in todo]
     copied = sum(count for copies in others for count in copies.sizes(root))
-    least, most = (copied + sum(bound[which] for bound in bounds) for which in (0, 1))
+    least, most = (copied + beside + sum(bound[which] for bound in bounds) for which in (0, 1))
     return Disk(least, most, shutil.disk_usage(standing(request.out)).free)
 
 
@@ -67,7 +68,7 @@ def _bounds(series: Series, syntax: str, *, residual: bool) -> tuple[int, int]:
     source = headers + sum(instance.bytes for instance in series.instances)
     native = headers + PIXEL * pixels_of(series)
     packed = int(native * SMALLEST)
-    if series.format == "nifti":
+    if series.format != "dicom":
         least = most = source
     elif syntax == "keep":  # a lossy source gets larger: we write none
         least, most = source, max(source, native)

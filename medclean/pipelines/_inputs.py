@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from medclean.archive.array import scan as array
 from medclean.archive.dicom.scan import scan as scan_dicom
 from medclean.archive.nifti.scan import scan as scan_nifti
 from medclean.archive.nifti.scan import takes
@@ -66,8 +67,9 @@ def find(
     include: Sequence[str] = (),
     modality: str | None = None,
     selection: Selection = EVERYTHING,
+    arrays: bool = False,
 ) -> Scan:
-    """Scan all inputs: DICOM by its content, NIfTI by its name."""
+    """Scan all inputs: DICOM by its content, NIfTI and, where they are wanted, arrays by name."""
     paths: list[str] = []
     left_out: list[LeftOut] = []
     walked: set[tuple[int, int]] = set()
@@ -84,7 +86,8 @@ def find(
                 paths.append(path)
     paths = sorted(set(paths))
     nifti = [path for path in paths if takes(inputs.root, path)]
-    others = sorted({*paths}.difference(nifti))
+    npy = [path for path in paths if arrays and array.takes(path)]
+    others = sorted({*paths}.difference(nifti, npy))
     with log.bar("headers", len(others), "file") as bar:
         dicom = scan_dicom(
             inputs.root,
@@ -95,8 +98,10 @@ def find(
             progress=bar.advance,
         )
     images = scan_nifti(inputs.root, nifti, modality=modality, include=include, selection=selection)
-    series = sorted((*dicom.series, *images.series), key=lambda s: s.instances[0].path)
-    left_out += (*dicom.left_out, *images.left_out)
+    coils = array.scan(inputs.root, npy, selection=selection)
+    found = (*dicom.series, *images.series, *coils.series)
+    series = sorted(found, key=lambda s: s.instances[0].path)
+    left_out += (*dicom.left_out, *images.left_out, *coils.left_out)
     return Scan(tuple(series), tuple(_judged(left_out, selection)), dicom.located)
 
 

@@ -58,9 +58,11 @@ class Method(Protocol):
 
     Attributes:
         command: ``"denoise"`` and its like.
+        arrays: Whether it takes arrays of coils too.
     """
 
     command: ClassVar[str]
+    arrays: ClassVar[bool]
 
     @property
     def name(self) -> str:
@@ -91,6 +93,9 @@ class Method(Protocol):
 
     def weights(self, todo: Sequence[Series]) -> Mapping[str, str]:
         """SHA-256 of the weights that these series need, by their modality."""
+
+    def room(self, series: Series) -> int:
+        """Bytes of what it leaves beside the images of a series."""
 
     def measure(self, series: Series, work: "Work") -> Statistics:
         """What has to be known of a series before its first image is computed."""

@@ -52,6 +52,7 @@ class AddingNoise:
 
     command: ClassVar[str] = "add-noise"
     layout: ClassVar[Layout] = Layout()
+    arrays: ClassVar[bool] = False
     figures = staticmethod(noise_of)
 
     @classmethod
@@ -99,6 +100,10 @@ class AddingNoise:
     def weights(self, todo: Sequence[Series]) -> Mapping[str, str]:
         """None."""
         return {}
+
+    def room(self, series: Series) -> int:
+        """Nothing lies there."""
+        return 0
 
     def measure(self, series: Series, work: Work) -> Statistics:
         """One pass over the series, which tells what 1 means in it, and its own noise."""

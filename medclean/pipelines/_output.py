@@ -1,14 +1,18 @@
 """The files of a derived series: filled image by image, staged once they are whole."""
 
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, wait
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from medclean.archive import formats
+import numpy as np
+from numpy.typing import DTypeLike
+
+from medclean.archive import formats, npy
 from medclean.archive.derivation import Role, Written
 from medclean.archive.dicom.encode import NATIVE
 from medclean.archive.layout import Layout
@@ -16,6 +20,7 @@ from medclean.archive.numbers import Pixels, Stored, Storing, residual
 from medclean.archive.runs.run import Run
 from medclean.archive.series import Frame, Series
 from medclean.archive.workers import Workers
+from medclean.files import write_whole
 from medclean.volume import Image
 
 Figures: TypeAlias = Callable[[Pixels, Stored, str], Mapping[str, Any] | None]
@@ -99,6 +104,26 @@ class Output:
         facts = {name: value for name, value in vars(written).items() if name != "sha256"}
         self.run.note_staged(self.series.key, path, written.sha256, **facts)
         self._written[path] = written
+
+    def holds(self, path: str) -> bool:
+        """Whether an output is staged."""
+        return path in self._written
+
+    def stage(self, path: str, content: bytes) -> None:
+        """Stage a small file that goes with the series."""
+        if not self.holds(path):
+            sha256 = write_whole(self.run.staging(self.series.key, path), content, lasting=False)
+            self.take(path, Written(sha256, len(content)))
+
+    @contextmanager
+    def array(
+        self, path: str, shape: tuple[int, ...], dtype: DTypeLike = np.complex64
+    ) -> Iterator[npy.Growing]:
+        """A file of an array that goes with the series; it is staged when the block ends."""
+        to = self.run.staging(self.series.key, path)
+        with npy.growing(to, shape, np.dtype(dtype)) as file:
+            yield file
+        self.take(path, file.written)
 
     def copy_beside(self) -> None:
         """Stage what is copied with the series."""

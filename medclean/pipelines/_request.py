@@ -84,6 +84,7 @@ class Request(Generic[M]):
             include=job.include,
             modality=job.modality,
             selection=self.selection,
+            arrays=self.method.arrays,
         )
         skipped = (left.path for left in found.left_out if left.status == "skipped")
         self.method.layout.refuse_clashes(

@@ -12,6 +12,7 @@ from medclean.errors import UsageError
 
 RUN_FOLDER = "medclean-run"
 
+_OF_SERIES = re.compile(r"(kspace|mask)-[\w-]+\.(npy|png)")  # which lie beside the record
 _KNOWN_ENDING = re.compile(r"\.(dcm|nii|nii\.gz)$", re.IGNORECASE)
 
 
@@ -73,13 +74,16 @@ def refuse_repinned(out: Path, pinned: Mapping[str, Any], name: str, value: Any)
 
 
 def relative(path: str) -> PurePosixPath:
-    """A path that leads to some place inside the output, and not into its run folder.
+    """A path that leads to some place inside the output, and not to what its run folder is for.
 
     Raises:
         UsageError: It is absolute, climbs, or is one of the record.
     """
     pure = PurePosixPath(path)
-    if not pure.parts or pure.is_absolute() or ".." in pure.parts or pure.parts[0] == RUN_FOLDER:
+    inside = bool(pure.parts) and not pure.is_absolute() and ".." not in pure.parts
+    if inside and pure.parts[0] == RUN_FOLDER:
+        inside = len(pure.parts) == 2 and bool(_OF_SERIES.fullmatch(pure.name))
+    if not inside:
         raise UsageError(f"{path!r} is no place for an output; expected a path below the output")
     return pure
 

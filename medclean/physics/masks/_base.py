@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,20 @@ from medclean.volume import Mask
 RATIO = 0.25  # where nothing is said
 LOWEST, HIGHEST = 0.01, 0.9
 CENTERS = {1: 1 / 3, 2: 1 / 10}  # of the samples: of lines fastMRI's 8 % at 4-fold; of points
+
+
+class Pattern(Protocol):
+    """A mask of the catalogue; one of its options says how much is sampled, or none does."""
+
+    @property
+    def ratio(self) -> float | None: ...
+
+    @property
+    def acceleration(self) -> float | None: ...
+
+    def __call__(self, shape: tuple[int, ...], rng: np.random.Generator) -> Mask:
+        """What is sampled of k-space ``(H, W)`` or ``(D, H, W)``."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,11 @@
 """Several noises, one after the other."""
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from math import hypot
 
 import numpy as np
 
+from medclean.options import spec
 from medclean.physics.noise._base import Noise, name_of
 from medclean.volume import Given, Image
 
@@ -42,18 +43,5 @@ class Chain:
         return any(getattr(noise, "sinogram", False) for noise in self.noises)
 
     def __str__(self) -> str:
-        """What is not the default, as a spec: ``rician:sigma=0.1, then spike:count=2``."""
-        return ", then ".join(map(_spec, self.noises))
-
-
-def _spec(noise: Noise) -> str:
-    stated = {f.name: getattr(noise, f.name) for f in fields(noise) if f.name == "sigma"}  # type: ignore[arg-type]
-    for field in fields(noise):  # type: ignore[arg-type]  # a dataclass, as the catalogue has it
-        if getattr(noise, field.name) != field.default:
-            stated[field.name] = getattr(noise, field.name)
-    words = ",".join(f"{name}={_plain(value)}" for name, value in stated.items())
-    return f"{name_of(noise)}:{words}" if words else name_of(noise)
-
-
-def _plain(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+        """All of them, as specs: ``rician:sigma=0.1,clip=false, then ghosting:...``."""
+        return ", then ".join(map(spec, self.names, self.noises))

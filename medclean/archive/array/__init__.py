@@ -1,0 +1,1 @@
+"""Arrays of complex numbers in `.npy` files: what receive coils measured, or images of them."""
