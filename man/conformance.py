@@ -37,7 +37,8 @@ ALWAYS = {
     "SeriesInstanceUID": "New, likewise. One derived series for each source series.",
     "SeriesNumber": "The source's and 1000, or the next free multiple; empty where it is empty.",
     "SeriesDescription": "The source's text, then [medclean MODEL]; with INCOMPLETE where images "
-    "failed and --allow-gaps was given. Shortened to 64 characters.",
+    "failed and --allow-gaps was given, after SIMULATED where noise was added or k-space "
+    "undersampled. Shortened to 64 characters.",
     "DerivationDescription": "The source's text, then version, command and model.",
     "DerivationCodeSequence": "The source's items, then one for this step.",
     "SourceImageSequence": "Replaced by the images that this one was computed from, with purpose "
@@ -60,6 +61,8 @@ SOMETIMES = {
     "syntax or its codestream. Never reset. Our own output is lossless.",
     "OverlayData (60xx,3000)": "Holds the overlay that the source has in unused bits of its pixels "
     "(retired); Bits Allocated 1, Bit Position 0.",
+    "ImageComments": "Of simulated images: Simulated degradation, not for diagnosis; then the "
+    "source's text.",
     "InstanceCreationDate, InstanceCreationTime": "Of the run, with --stamp alone; Contribution "
     "DateTime too.",
 }

@@ -7,6 +7,7 @@ from typing import Any
 
 import typer
 
+from medclean.catalog import MASKS, NOISES, Catalog
 from medclean.cli import NOTICE, app
 from medclean.errors import Exit
 from roff import text as _text
@@ -14,9 +15,11 @@ from roff import text as _text
 HERE = Path(__file__).parent
 DATE = "2026-11-21"  # of the pages' last change in substance
 OTHERS = {  # pages beside those of commands
+    "add-noise": ("medclean-run(5)", "medclean-conformance(7)"),
     "denoise": ("medclean-run(5)", "medclean-conformance(7)"),
     "prepare": ("medclean-dataset(5)", "medclean-run(5)"),
     "train": ("medclean-dataset(5)",),
+    "undersample": ("medclean-run(5)", "medclean-conformance(7)"),
 }
 
 STATUSES = {
@@ -51,6 +54,24 @@ class More:
     examples: Mapping[str, str] = field(default_factory=dict)
 
 
+LISTED: Mapping[str, Catalog] = {"add-noise": NOISES, "undersample": MASKS}
+RECORD = {
+    "OUT/medclean-run/manifest*.json": "Job, versions, device, model, tally, and every "
+    "input with its status and reason.",
+    "OUT/medclean-run/journal*.jsonl": "The record that the manifest is made from and a "
+    "later run goes on from, one line an event.",
+    "OUT/medclean-run/lock*": "Says which running job holds the folder.",
+}
+SIMULATED = (
+    "Each result is a DICOM series of its own, or a NIfTI file, at the path of its source below "
+    "the output folder. It says that it is simulated: SIMULATED before Series Description, the "
+    "first words of Image Comments, a coded step, and in Derivation Description what was done with "
+    "which seed. Dose, exposure and times stay those of the acquisition.",
+    "What is drawn depends on --seed, the series and the image alone: on no other file, no order, "
+    "no shard. A run that was stopped goes on when the same command is run again, and ends with "
+    "the same bytes. --select, --from-file, --include, --copy-others and --shard are those of "
+    "medclean-denoise(1).",
+)
 MORE = {
     "denoise": More(
         about=(
@@ -91,13 +112,7 @@ MORE = {
             "of the worst series first (~ is amber, ! is red), and one line at the end, or with "
             "--json the tally and all figures.",
         ),
-        files={
-            "OUT/medclean-run/manifest*.json": "Job, versions, device, model, tally, and every "
-            "input with its status and reason.",
-            "OUT/medclean-run/journal*.jsonl": "The record that the manifest is made from and a "
-            "later run goes on from, one line an event.",
-            "OUT/medclean-run/lock*": "Says which running job holds the folder.",
-        },
+        files=RECORD,
         examples={
             "Denoise a study into the folder study-dgan beside it:": "medclean denoise study "
             "--model dgan",
@@ -140,6 +155,63 @@ MORE = {
             "--select Modality=CT --resample 0.5 --folds 6",
             "Low dose with full dose:": "medclean prepare archive -o dataset --pair-by "
             "'SeriesDescription~low dose'",
+        },
+    ),
+    "add-noise": More(
+        about=(
+            *SIMULATED,
+            "A level such as sigma is a share of what 1 means in the series (its 99.9th percentile "
+            "without padding, or with --scale max its maximum; 4000 HU in CT), or has the unit of "
+            "its images: 0.05, 5% and 20HU are levels. Several noises are added one after the "
+            "other. A series that a noise cannot be of is skipped with that reason: of another "
+            "modality (unless --force is given), another unit, or pixels that are not square where "
+            "rays need such.",
+            "Standard output says of each series, in its unit, the standard deviation that was "
+            "asked for, and what was measured: that of the change within the body, and the noise "
+            "level of the series before and after, each from the images alone. Rician noise "
+            "measures less than sigma where the signal is weak.",
+        ),
+        files=RECORD,
+        examples={
+            "Magnitude MR at a tenth of its scale:": "medclean add-noise study -o noisy --noise "
+            "rician:sigma=0.1 --seed 7",
+            "A quarter of the dose of a CT:": "medclean add-noise chest -o low --noise "
+            "low-dose:dose=0.25",
+            "Two noises, one after the other:": "medclean add-noise study -o noisy --noise "
+            "gaussian:sigma=5% --noise spike:count=2",
+        },
+    ),
+    "undersample": More(
+        about=(
+            *SIMULATED,
+            "The magnitude of each image is transformed, sampled through a mask and transformed "
+            "back; what was not sampled is zero. All slices of one shape in a series share a mask. "
+            "With --transform 3d the slices of a group are one volume. Images that have no k-space "
+            "are skipped with that reason: of other modalities than MR, and phase images; with "
+            "--force CT is counted from air.",
+            "Complex .npy arrays are taken too: (rows, columns), (coils, rows, columns) or "
+            "(slices, coils, rows, columns), of k-space or, with --arrays images, of coil images, "
+            "the zero frequency at n // 2 of each axis. The images of coils become one magnitude, "
+            "their root sum of squares; an array without coils stays complex.",
+            "The manifest says of each series, under kspace, the ratio asked for and the one "
+            "measured, the conventions of the transform, and which slice of which input each slice "
+            "of an array is.",
+        ),
+        files={
+            **RECORD,
+            "OUT/medclean-run/kspace-SERIES-N.npy": "What was sampled of the N-th group of a "
+            "series: complex64, (slices, rows, columns), with coils (slices, coils, rows, "
+            "columns); 0 where nothing was. The transform of the stored images is not the same: "
+            "they are rounded magnitudes.",
+            "OUT/medclean-run/mask-SERIES-SHAPE.npy": "The mask, of booleans.",
+            "OUT/medclean-run/*.png": "A picture of each: the mask, and the logarithm of the "
+            "magnitude in the middle of k-space.",
+        },
+        examples={
+            "Three lines of ten, more in the middle:": "medclean undersample study -o sparse "
+            "--mask gaussian-1d:ratio=0.3",
+            "A volume, eight times as fast:": "medclean undersample brain.nii.gz -o sparse "
+            "--transform 3d --mask poisson-disc:acceleration=8",
         },
     ),
     "train": More(
@@ -201,7 +273,7 @@ def _main_page(tree: Any, commands: dict[str, Any], context: Any) -> Iterator[st
     yield from (".SH DESCRIPTION", _text(tree.help), ".PP", _text(NOTICE))
     yield ".SH COMMANDS"
     for name, command in commands.items():
-        yield from (".TP", rf".BR medclean\-{name} (1)", _text(_short(command)))
+        yield from (".TP", rf".BR {_text(f'medclean-{name}')} (1)", _text(_short(command)))
     yield from _parameters(tree, context)
     yield from _common()
     yield from _see_also(
@@ -227,6 +299,8 @@ def _page(name: str, command: Any, parent: Any) -> Iterator[str]:
         yield from (".PP", _text(paragraph))
     yield from (".PP", _text(NOTICE))
     yield from _parameters(command, context)
+    if name in LISTED:
+        yield from _catalog(LISTED[name])
     yield from _common(settings=any(p.name == "config" for p in command.params))
     if more.files:
         yield ".SH FILES"
@@ -268,6 +342,19 @@ def _parameters(command: Any, context: Any) -> Iterator[str]:
         spelt = ", ".join(rf"\fB{_text(flag)}\fR" for flag in flags)
         value = rf" \fI{_text(option.metavar)}\fR" if option.metavar else ""
         yield from (".TP", f"{spelt}{value}", _text(option.help + _default(option)))
+
+
+def _catalog(catalog: Catalog) -> Iterator[str]:
+    yield f".SH {catalog.kind.upper()}S"
+    for name in catalog:
+        entry = catalog.entry(name)
+        fits = f" For {entry.facts['fits'].replace(' ', ', ')}." if "fits" in entry.facts else ""
+        yield from (".TP", f".B {_text(name)}", _text(f"{entry.summary}{fits}"))
+        yield ".RS"
+        for key, (_, default, help_) in entry.options.items():
+            shown = "" if default is None else f" Default: {str(default).lower()}."
+            yield from (".TP", rf".BI {_text(key)} =", _text(help_ + shown))
+        yield ".RE"
 
 
 def _of(command: Any, kind: str) -> list[Any]:

@@ -10,13 +10,18 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 import dicoms
 from little_dataset import write_image
 from medclean import cli
-from medclean.catalog import MODELS
+from medclean.catalog import MASKS, MODELS, NOISES
 from medclean.errors import Exit
+from medclean.jobs.add_noise import AddNoiseJob
+from medclean.jobs.denoise import DenoiseJob
+from medclean.jobs.train import TrainJob
+from medclean.jobs.undersample import UndersampleJob
 from medclean.options import parse
 
 ROOT = Path(__file__).parent.parent
@@ -37,17 +42,24 @@ def test_a_command_is_understood(line: str, monkeypatch: pytest.MonkeyPatch) -> 
 
     def run(*arguments: Any) -> Any:
         asked.extend(arguments[:1])
-        return SimpleNamespace(exit=Exit.DONE, line="", safety=(), rows=(), left_out=())
+        listed = dict.fromkeys(("safety", "rows", "left_out", "noise", "kspace"), ())
+        return SimpleNamespace(exit=Exit.DONE, line="", **listed)
 
-    for name in ("denoise", "prepare", "train"):  # what would do the work
+    for name in ("denoise", "prepare", "train", "add_noise", "undersample"):  # what would do it
         module = ModuleType(f"medclean.pipelines.{name}")
         setattr(module, name, run)
         monkeypatch.setitem(sys.modules, module.__name__, module)
     if line.startswith("doctor"):
         pytest.skip("takes its time; the examples of its man page are parsed")
     assert cli.app(shlex.split(line), standalone_mode=False) == Exit.DONE
-    for job in (job for job in asked if hasattr(job, "model")):
-        assert parse(job.model)[0] in MODELS or job.model.startswith("./")
+    for job in asked:
+        match job:
+            case AddNoiseJob():
+                assert all(NOISES.make(spec) for spec in job.noise)
+            case UndersampleJob():
+                assert MASKS.make(job.mask)
+            case DenoiseJob() | TrainJob():
+                assert parse(job.model)[0] in MODELS or job.model.startswith("./")
 
 
 @pytest.mark.slow
@@ -56,7 +68,7 @@ def test_the_commands_do_what_they_show(tmp_path: Path) -> None:
     (tmp_path / "study" / "mr").mkdir(parents=True)
     for path in sorted((ROOT / "sample_data" / "mr" / "noisy").iterdir())[:2]:
         shutil.copy(path, tmp_path / "study" / "mr")
-    dicoms.series(tmp_path / "study" / "ct", 2, series=2)
+    dicoms.series(tmp_path / "study" / "ct", 2, series=2, spacing=(0.7, 0.7))
     t2 = {"SeriesDescription": "t2 tse"}
     for folder in ("archive", "archive/inbox", "archive/trial"):
         dicoms.series(tmp_path / folder, 2, series=len(folder), modality="MR", **t2)
@@ -64,6 +76,7 @@ def test_the_commands_do_what_they_show(tmp_path: Path) -> None:
     write_image(tmp_path / "images" / "sub-0" / "a.nii.gz", shape=(160, 160, 4))
     write_image(tmp_path / "images" / "sub-1" / "a.nii.gz", 1, shape=(160, 160, 4))
     write_image(tmp_path / "images" / "sub-2" / "a.nii.gz", 2, shape=(160, 160, 4))
+    np.save(tmp_path / "coils.npy", np.ones((4, 32, 32), np.complex64))
     (tmp_path / "new.txt").write_text("study/mr\nbrain.nii.gz\n")
     quick = {"MEDCLEAN_STEPS": "1", "MEDCLEAN_EVERY": "1", "MEDCLEAN_BATCH": "1"}
     for line in commands():
@@ -72,7 +85,20 @@ def test_the_commands_do_what_they_show(tmp_path: Path) -> None:
         program = [sys.executable, "-m", "medclean", *words]
         done = subprocess.run(program, cwd=tmp_path, env=env, capture_output=True, check=False)
         assert done.returncode == Exit.DONE, f"{line}: {done.stderr.decode()}"
-    for folder in ("study-dgan", "quiet", "both/residual", "sure", "t2", "all", "new"):
+    made = [
+        "study-dgan",
+        "quiet",
+        "both/residual",
+        "sure",
+        "t2",
+        "all",
+        "new",
+        "noisy",
+        "low",
+        "worse",
+        "sparse",
+    ]
+    for folder in made:
         assert any((tmp_path / folder).rglob("*.dcm")), folder
 
 

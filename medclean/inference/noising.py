@@ -121,7 +121,8 @@ def _sums(parts: Sequence[Part]) -> tuple[float, float]:
 
 def _parts(before: Pixels, stored: Stored, modality: str) -> Iterator[Part]:
     for image, after, padding in frames(before, stored):
-        inside = body_mask(visible(image, padding), modality) & ~padding
+        body = body_mask(visible(image, padding), modality) & ~padding
+        inside = body if body.any() else ~padding
         change = (after - image)[inside].astype(np.float64)
         level = noise_level(after, ~padding)
         yield Part(change.size, float(change.sum()), float(np.square(change).sum()), [level])

@@ -126,6 +126,13 @@ def _is_overlay(tag: int, source: Dataset) -> bool:
     return buried and text_of(source, group | 0x0102) not in ("", "0")
 
 
+def comments(pair: Pair) -> Iterator[Broken]:
+    """A simulated image says so before anything else (1.7)."""
+    said = text_of(pair.derived, "ImageComments")
+    if pair.simulated and not said.startswith("Simulated degradation"):
+        yield Broken("image comments", "do not say that it is simulated")
+
+
 def removed(pair: Pair) -> Iterator[Broken]:
     """What would be false is not there, whether the source has it or not."""
     for keyword in sorted(REMOVED - (STAMPED if pair.stamped else set())):
@@ -270,4 +277,4 @@ def residual(pair: Pair) -> Iterator[Broken]:
         yield Broken("residual", "has no window around 0")
 
 
-RULES = (unchanged, removed, texts, pixels, lossy_history, residual)
+RULES = (unchanged, comments, removed, texts, pixels, lossy_history, residual)
