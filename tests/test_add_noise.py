@@ -8,6 +8,7 @@ from dataclasses import replace
 import nibabel
 import numpy as np
 import pytest
+import torch
 from hypothesis import given as drawn
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -225,6 +226,28 @@ def test_low_dose_is_the_same_here_as_in_workers(study, tmp_path, monkeypatch):
         one, other = (stored(tmp_path / f / f"{number}.dcm") for f in ("workers", "here"))
         assert np.abs(one - other).max() <= 1
         assert (one - stored(study / "ct" / f"{number}.dcm"))[40:60, 30:50].std() > 5
+
+
+def test_noise_that_does_not_fit_onto_a_gpu_is_computed_by_workers(study, tmp_path, monkeypatch):
+    run(study / "ct", tmp_path / "workers", "low-dose:dose=0.25,n0=2e5")
+    whole = AddingNoise.of
+    monkeypatch.setattr(AddingNoise, "of", lambda job: replace(whole(job), device="cpu:0"))
+
+    def full(self, image, rng, given):
+        if given.device != "cpu":
+            raise torch.OutOfMemoryError("all is taken")
+        return image
+
+    monkeypatch.setattr(Chain, "__call__", full)  # here, and not in workers
+    run(study / "ct", tmp_path / "out", "low-dose:dose=0.25,n0=2e5")
+    assert tree(tmp_path / "out") == tree(tmp_path / "workers")
+
+
+def test_frames_that_nobody_describes_get_no_noise(tmp_path):
+    data = enhanced([frame()])
+    del data.PerFrameFunctionalGroupsSequence, data.SharedFunctionalGroupsSequence
+    dicoms.save(data, tmp_path / "study" / "a.dcm")
+    assert run(tmp_path / "study", tmp_path / "out").exit == Exit.NOTHING_TO_DO
 
 
 def test_the_program_says_what_it_measured(study, tmp_path):

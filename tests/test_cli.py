@@ -216,7 +216,7 @@ def test_without_words_there_is_help(medclean):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["denoize"], "Did you mean 'denoise'? (see 'medclean --help')"),
+        (["denoize"], "Did you mean 'denoise'"),
         (["denoise", "--modle", "nlm", "x"], "--model"),
         (["denoise", "x"], "Missing option '--model'. (see 'medclean denoise --help')"),
         (["models", "nml"], "no model 'nml'; did you mean 'nlm'?"),

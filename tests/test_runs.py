@@ -209,7 +209,9 @@ def test_no_output_leaves_the_output_folder(study, out):
         expect(run, study, "series-0")
         with pytest.raises(DataError, match="leads out of the output"):
             turn_series(run, "series-0", study)
-        for path in ("../a", "/a", "", "medclean-run/journal.jsonl"):
+        assert run.staging("s", "medclean-run/mask-s-8x8.npy").parent.is_dir()
+        run_folder = ("journal.jsonl", "kspace-a/b.npy", "mask-a.jsonl", "kspace-../a.npy")
+        for path in ("../a", "/a", "", *(f"medclean-run/{name}" for name in run_folder)):
             with pytest.raises(UsageError, match="no place for an output"):
                 run.staging("series-0", path)
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from medclean.archive import formats
 from medclean.archive.derivation import Role, Written
@@ -13,6 +13,9 @@ from medclean.archive.numbers import Pixels, Stored, Storing
 from medclean.archive.series import Series
 from medclean.files import write_parts
 from medclean.volume import Image
+
+Figures: TypeAlias = Callable[[Pixels, Stored, str], Mapping[str, Any] | None]
+"""What a file adds to the figures of its series: see ``Change.figures``."""
 
 _DISKS = 4  # files that a process waits for at once until they are on the disk
 _WAITING = 1 << 26  # bytes that wait with them

@@ -59,7 +59,8 @@ def read(path: Path, command: str, settings: Collection[str]) -> dict[str, Any]:
     except ValueError as error:
         raise UsageError(f"{path} is no TOML: {error}") from None
     tables = {key: value for key, value in content.items() if isinstance(value, dict)}
-    commands = [name.replace("_", "-") for _, name, _ in iter_modules(jobs.__path__)]
+    modules = (name for _, name, _ in iter_modules(jobs.__path__) if not name.startswith("_"))
+    commands = [name.replace("_", "-") for name in modules]
     for name in tables:
         if name not in commands:
             raise unknown(f"command in {path}", name, commands)

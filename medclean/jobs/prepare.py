@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
+from medclean.jobs._series import Include, Modality
 from medclean.jobs._setting import Setting
-from medclean.jobs.denoise import Include, Modality
 
 LEAST_FOLDS = 3
 

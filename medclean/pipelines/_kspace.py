@@ -54,7 +54,8 @@ class OfImages:
         axes, names = ((-3, -2, -1), "slices rows columns") if whole else ((-2, -1), "rows columns")
         air = np.float32(zero(Given(series.unit, 1.0, (1.0, 1.0, 1.0), series.modality)))
         cuts = cut(series, batch=None if whole else 1, context=1)
-        todo = [c for c in cuts if not self._is_there(c, traces)]
+        there = {n for n in range(len(series.groups)) if traces.there(n)}
+        todo = [c for c in cuts if c.group not in there]
         self.work.bar.advance(sum(len(c.own) for c in cuts) - sum(len(c.own) for c in todo))
         with traces.kept() as keep:
 
@@ -67,12 +68,6 @@ class OfImages:
 
             feed(self.work, series, output, todo, compute, ahead=0 if whole else AHEAD)
         output.facts["kspace"] = traces.facts(names.split(), float(air))
-
-    def _is_there(self, this: Cut, traces: Traces) -> bool:
-        """Whether all of its group is staged."""
-        frames, output = traces.series.groups[this.group].frames, traces.output
-        known = output.holds(traces.path(this.group))
-        return known and all(output.has(frame.instance) for frame in frames)
 
 
 class OfCoils:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 from medclean.archive.derivation import Derivation, Written
 from medclean.archive.layout import Layout
-from medclean.archive.numbers import Pixels, Stored
+from medclean.archive.remaking import Figures
 from medclean.archive.series import Series
 from medclean.errors import Exit
 from medclean.inference.statistics import Statistics
@@ -21,6 +21,9 @@ class Refusal(NamedTuple):
 
     why: str
     otherwise: Exit = Exit.NOTHING_TO_DO
+
+
+BARE = Refusal("multi-frame without functional groups: nothing says what its frames are")
 
 
 class Verdict(NamedTuple):
@@ -109,8 +112,9 @@ class Method(Protocol):
     def context(self, series: Series) -> int | None:
         """How many neighbouring slices each is computed from, itself among them; None for all."""
 
-    def figures(self, before: Pixels, stored: Stored, modality: str) -> Mapping[str, Any] | None:
-        """What a file adds to the figures of its series, as of a ``Change``; goes to workers."""
+    @property
+    def figures(self) -> Figures | None:
+        """What a file adds to the figures of its series; goes to workers."""
 
     def judge(
         self,

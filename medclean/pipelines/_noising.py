@@ -18,6 +18,7 @@ from medclean.catalog import NOISES
 from medclean.device import machine_class
 from medclean.errors import UsageError
 from medclean.inference.batches import Cut, cut
+from medclean.inference.ladder import OutOfMemory, is_out_of_memory
 from medclean.inference.noising import Noising, Part, measured, noise_of
 from medclean.inference.statistics import Statistics
 from medclean.jobs._setting import values
@@ -26,7 +27,7 @@ from medclean.physics.noise import _base
 from medclean.physics.noise._chain import Chain
 from medclean.pipelines._files import Files
 from medclean.pipelines._here import feed
-from medclean.pipelines._method import Refusal, Verdict, Way
+from medclean.pipelines._method import BARE, Refusal, Verdict, Way
 from medclean.pipelines._output import Output
 from medclean.pipelines._work import Work
 from medclean.volume import Given, Image
@@ -86,6 +87,8 @@ class AddingNoise:
 
     def refusal(self, series: Series) -> Refusal | None:
         """Noises of other modalities, units or shapes of pixels than the series has."""
+        if series.bare:
+            return BARE
         given = Given(series.unit, 1.0, series.groups[0].spacing, series.modality, sigma=1.0)
         for name, noise in zip(self.chain.names, self.chain.noises, strict=True):
             if not self.job.force and not _base.fits(noise, given):
@@ -122,7 +125,7 @@ class AddingNoise:
 
     def derivation(self, series: Series, machine: Mapping[str, Any]) -> Derivation:
         """Says which noise, how much of it and from which seed."""
-        seed = f"seed {self.job.seed}"
+        seed, where = f"seed {self.job.seed}", machine["device"]
         return Derivation(
             command=self.command,
             model=self.name,
@@ -131,7 +134,7 @@ class AddingNoise:
             version=__version__,
             title=f"medclean {__version__} {self.command}, noise {self.chain}; {seed}",
             suffix=Derivation.suffix_of(self.chain.names),
-            machine=f"{machine['device']} {machine['dtype']}" if self.device != "cpu" else None,
+            machine=None if where == "cpu" else f"{where} {machine['dtype']}",
         )
 
     def context(self, series: Series) -> int | None:
@@ -178,6 +181,7 @@ class _OnGpu:
         """Put every image into the output that it does not have yet.
 
         Raises:
+            OutOfMemory: A sinogram does not fit; nothing of the series is still being written.
             Stopped: A signal came; what was computed is staged.
         """
         noising = self.how.noising(statistics, on=self.how.device)
@@ -189,6 +193,11 @@ class _OnGpu:
             (frame,) = this.own
             place = Place(this.group, this.start, series.groups[this.group].spacing)
             one, alone = pixels[frame.instance].frame(frame.number), series.alone(frame.instance)
-            return [noising.image(one, frame.number, alone, place)]
+            try:
+                return [noising.image(one, frame.number, alone, place)]
+            except RuntimeError as error:
+                if not is_out_of_memory(error):
+                    raise
+                raise OutOfMemory(self.how.device) from error
 
         feed(self.work, series, output, todo, compute)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -17,13 +17,13 @@ from medclean.archive.derivation import Role, Written
 from medclean.archive.dicom.encode import NATIVE
 from medclean.archive.layout import Layout
 from medclean.archive.numbers import Pixels, Stored, Storing, residual
+from medclean.archive.remaking import Figures
 from medclean.archive.runs.run import Run
 from medclean.archive.series import Frame, Series
 from medclean.archive.workers import Workers
 from medclean.files import write_whole
 from medclean.volume import Image
 
-Figures: TypeAlias = Callable[[Pixels, Stored, str], Mapping[str, Any] | None]
 WAITING = 1  # files a worker that are computed and not yet written
 
 
@@ -38,7 +38,7 @@ class Output:
         series: The source.
         plans: What the outputs of each role share, as the format wants it.
         layout: Where outputs lie.
-        figures: What an image file adds to the figures of its series, as of a ``Change``.
+        figures: What an image file adds to the figures of its series; None where there are none.
         run: The record.
         workers: Processes that write.
         staged: SHA-256 by path of what an earlier start staged and is still there.
@@ -51,7 +51,7 @@ class Output:
         plans: Mapping[Role, Any],
         *,
         layout: Layout,
-        figures: Figures,
+        figures: Figures | None,
         run: Run,
         workers: Workers,
         staged: Mapping[str, str],
@@ -191,7 +191,7 @@ class Output:
     def _write(self, instance: int, role: Role, pixels: Pixels, stored: Stored) -> None:
         """Have a file written; by this process, if it would only wait for workers that lag."""
         source = self.series.instances[instance].path
-        path = self.layout.path(source, role)
+        path, measured = self.layout.path(source, role), role == "image" and stored.changed
         task: tuple[Any, ...] = (
             self.root,
             self.series.alone(instance),
@@ -199,7 +199,7 @@ class Output:
             stored,
             self.plan(source, role),
             self.run.staging(self.series.key, path),
-            partial(self.figures, pixels) if role == "image" and stored.changed else None,
+            partial(self.figures, pixels) if measured and self.figures else None,
         )
         while self._writing and self._writing[0][1].done():
             self._note(*self._writing.popleft())

@@ -51,6 +51,12 @@ class Traces:
         """Where the k-space of a group lies."""
         return self.how.layout.beside("kspace", self.series.key, str(group + 1))
 
+    def there(self, group: int) -> bool:
+        """Whether all of a group is staged, images and k-space."""
+        frames = self.series.groups[group].frames
+        known = self.output.holds(self.path(group))
+        return known and all(self.output.has(frame.instance) for frame in frames)
+
     @contextmanager
     def kept(self) -> Iterator[Keep]:
         """Takes what was sampled: group by group, all slices of it in order.

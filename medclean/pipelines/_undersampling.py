@@ -11,7 +11,6 @@ import numpy as np
 from medclean import __version__, device
 from medclean.archive.derivation import CODES, Derivation, Written
 from medclean.archive.layout import Layout
-from medclean.archive.numbers import Pixels, Stored
 from medclean.archive.series import Series
 from medclean.catalog import MASKS
 from medclean.inference.statistics import Statistics
@@ -21,7 +20,7 @@ from medclean.options import spec
 from medclean.physics.masks._base import Amount, Pattern
 from medclean.pipelines._estimate import pixels_of
 from medclean.pipelines._kspace import OfCoils, OfImages
-from medclean.pipelines._method import Refusal, Verdict, Way
+from medclean.pipelines._method import BARE, Refusal, Verdict, Way
 from medclean.pipelines._work import Work
 from medclean.volume import Mask
 
@@ -46,6 +45,7 @@ class Undersampling:
     device: ClassVar[str] = "cpu"
     layout: ClassVar[Layout] = Layout()
     arrays: ClassVar[bool] = True
+    figures: ClassVar[None] = None
 
     @classmethod
     def of(cls, job: UndersampleJob) -> "Undersampling":
@@ -83,6 +83,8 @@ class Undersampling:
 
     def refusal(self, series: Series) -> Refusal | None:
         """What has no k-space of its own."""
+        if series.bare:
+            return BARE
         if self.job.force:
             return None
         if series.modality not in ("MR", ""):
@@ -131,10 +133,6 @@ class Undersampling:
     def context(self, series: Series) -> int | None:
         """Each slice for itself, or all of a volume."""
         return None if self.whole else 1
-
-    def figures(self, before: Pixels, stored: Stored, modality: str) -> Mapping[str, Any] | None:
-        """None: what was sampled is known for the series as a whole."""
-        return None
 
     def judge(
         self, series: Series, written: Mapping[str, Written], statistics: Statistics, work: Work

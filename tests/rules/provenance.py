@@ -4,7 +4,10 @@ from collections.abc import Iterator
 
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
-from pydicom.uid import PositronEmissionTomographyImageStorage
+from pydicom.uid import (
+    PositronEmissionTomographyImageStorage,
+    VLWholeSlideMicroscopyImageStorage,
+)
 
 from rules.pair import SUBTRACTION, Broken, Pair, code_of, sequence, text_of
 
@@ -32,7 +35,8 @@ def image_type(pair: Pair) -> Iterator[Broken]:
     secondary = pair.residual or pair.simulated
     second = (
         "PRIMARY"
-        if pair.sop_class == PositronEmissionTomographyImageStorage
+        if pair.sop_class
+        in (PositronEmissionTomographyImageStorage, VLWholeSlideMicroscopyImageStorage)
         else "SECONDARY"
         if secondary
         else (before[1:2] or [""])[0] or "PRIMARY"

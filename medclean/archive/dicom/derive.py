@@ -3,7 +3,11 @@
 from contextlib import suppress
 from datetime import datetime
 
-from pydicom.uid import CTImageStorage, PositronEmissionTomographyImageStorage
+from pydicom.uid import (
+    CTImageStorage,
+    PositronEmissionTomographyImageStorage,
+    VLWholeSlideMicroscopyImageStorage,
+)
 
 from medclean.archive.derivation import INCOMPLETE, MAKER, SCHEME, Code, Derivation
 from medclean.archive.dicom.elements import Changes, Elements, Item, Key, Value
@@ -17,6 +21,7 @@ from medclean.archive.series import Instance, Series
 
 _ACQUIRED = Code("109101", "DCM", "Acquisition Equipment")
 _PROCESSED = Code("109102", "DCM", "Processing Equipment")
+_ALWAYS_PRIMARY = (PositronEmissionTomographyImageStorage, VLWholeSlideMicroscopyImageStorage)
 _SCANNER = (  # of General Equipment (C.7.5.1), what an item of Contributing Equipment has too
     "Manufacturer",
     "InstitutionName",
@@ -116,17 +121,15 @@ def removed(source: Elements) -> Changes:
 def image_type(source: Elements, sop_class: str, derivation: Derivation) -> bytes:
     r"""Value 1 is DERIVED; value 3 and later stay in place (C.7.6.1.1.2, C.8.9.4.1.1).
 
-    Value 2 stays what the source says; simulated images and residuals are SECONDARY. PET knows
-    PRIMARY only. Fewer than two values become ``DERIVED\PRIMARY``, for CT ``\AXIAL`` too.
+    Value 2 stays what the source says; simulated images and residuals are SECONDARY. PET and
+    whole slides know PRIMARY only. Fewer than two values become ``DERIVED\PRIMARY``, for CT
+    ``\AXIAL`` too.
     """
     values = [value.strip(b" \0") for value in source.value("ImageType").split(b"\\")]
     if len(values) < 2:
         values = [b"", b"", *([b"AXIAL"] if sop_class == CTImageStorage else [])]
     second = b"SECONDARY" if derivation.prefix else values[1] or b"PRIMARY"
-    values[:2] = (
-        b"DERIVED",
-        b"PRIMARY" if sop_class == PositronEmissionTomographyImageStorage else second,
-    )
+    values[:2] = b"DERIVED", b"PRIMARY" if sop_class in _ALWAYS_PRIMARY else second
     return b"\\".join(values)
 
 
