@@ -67,21 +67,25 @@ SOMETIMES = {
     "DateTime too.",
 }
 RESIDUALS = (
-    "A residual, what was removed, is a series of its own (of enhanced objects there is none yet): "
-    "signed 16 bits, the source's Rescale Slope, Rescale Intercept 0, for CT Rescale Type US, a "
-    "window around 0, no padding, no VOI LUT and no Real World Value Mapping. Its Series "
-    "Description begins with RESIDUAL, its sources are source and denoised image, and stored "
-    "denoised and stored residual add up to stored source."
+    "A residual, what was removed, is a series of its own: signed 16 bits, the source's Rescale "
+    "Slope, Rescale Intercept 0, for CT Rescale Type US, a window around 0, no padding, no VOI LUT "
+    "and no Real World Value Mapping. Its Series Description begins with RESIDUAL, its sources are "
+    "source and denoised image, and stored denoised and stored residual add up to stored source. "
+    "Of multi-frame objects each frame says so: in Pixel Value Transformation, Frame VOI LUT and "
+    "Derivation Image, with that frame of both as its sources; value 4 of Frame Type and Image "
+    "Type is SUBTRACTION. A frame that was not processed has a difference of 0, and the step "
+    "113062 alone. An object without functional groups has no residual."
 )
 MULTI = (
     "Enhanced and legacy converted objects stay what they are. Value 1 of Frame Type is DERIVED in "
     "each frame that was processed, and of Image Type, MIXED where frames differ; value 2 is "
-    "PRIMARY. The Derivation Image macro of a processed frame gets one item more, with this step's "
-    "code and the source frames; Source Image Evidence Sequence (0008,9154) locates them. Content "
-    "Qualification is RESEARCH, unless the source says SERVICE. Concatenation UID and SOP Instance "
-    "UID of Concatenation Source are new, and equal in all parts. Source Image Sequence, "
-    "derivation, window and overlays at the top level are removed: these objects have no such "
-    "modules."
+    "PRIMARY; missing values 3 and 4 are filled in. The Derivation Image macro of a processed "
+    "frame gets one item more, with this step's code and the source frames; Source Image Evidence "
+    "Sequence (0008,9154) locates them. Content Qualification is RESEARCH, unless the source says "
+    "SERVICE. Concatenation UID and SOP Instance UID of Concatenation Source are new, and equal in "
+    "all parts. Source Image Sequence, derivation, window and overlays at the top level are "
+    "removed: these objects have no such modules. So are Smallest and Largest Image Pixel Value "
+    "among what legacy conversion left unassigned."
 )
 DEPARTURES = {
     "Implementation Class UID": "Below 2.25, not below a root of our own (PS3.5 B.2): none is "

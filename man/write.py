@@ -79,9 +79,9 @@ MORE = {
             "below the output folder. Sources are never changed. What is not denoised is listed "
             "with its reason, and does not change the exit status.",
             "With --residual, what was removed is written to OUT/residual at the same path: stored "
-            "result plus stored residual is the stored source, exactly for integers. Enhanced "
-            "multi-frame objects have none yet. A series in "
-            "which a pixel changed by more than signed 16 bits can say has none; a line says so. A "
+            "result plus stored residual is the stored source, exactly for integers, frame by "
+            "frame. A series in which a pixel changed by more than signed 16 bits can say has "
+            "none, nor has a multi-frame object without functional groups; a line says so. A "
             "study with a folder residual of its own is refused where names would clash.",
             "A run that was stopped goes on when the same command is run again, and ends with the "
             "same bytes as one that was not.",

@@ -1,11 +1,13 @@
 """Every derived DICOM file that a test leaves behind is held against the rules for such files."""
 
 from collections import Counter
+from concurrent.futures import Future
 from pathlib import Path
 from time import perf_counter
 
 import pytest
 
+from medclean.archive.workers import Workers
 from rules.standard import available
 from rules.trees import Sources, derived_in, files, report
 
@@ -24,6 +26,25 @@ def pytest_runtest_call(item):
         COUNTS["seconds"] += perf_counter() - start
         assert not broken, "derived files break rules:\n" + "\n".join(broken)
     return result
+
+
+@pytest.fixture
+def no_processes(monkeypatch):
+    """Tasks of workers are done here: to start processes takes longer."""
+
+    def submit(self, function, *args):
+        done = Future()
+        try:
+            done.set_result(function(*args))
+        except Exception as error:
+            done.set_exception(error)
+        return done
+
+    def follow(self, function, *args, take):
+        return self.submit(function, take, *args)
+
+    monkeypatch.setattr(Workers, "submit", submit)
+    monkeypatch.setattr(Workers, "follow", follow)
 
 
 def broken_below(folder):

@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from medclean.log import Log
 from medclean.pipelines.denoise import denoise
 from multiframes import enhanced, frame, macro
 from peers import complaints, program, with_class
+from rules.pair import frame_items
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 CLASSIC = ("CT", "MR", "PT")
@@ -48,12 +50,17 @@ def test_dciodvfy_finds_nothing_new(tmp_path, modality, syntax):
 @pytest.mark.parametrize("syntax", ["implicit", "explicit", "rle"])
 def test_dciodvfy_finds_nothing_new_in_multi_frame(tmp_path, modality, syntax):
     data = enhanced([frame(0.0), frame(2.5), frame(5.0)], modality=modality, shared=FRAME_ANATOMY)
-    made = Derived(tmp_path, data, syntax=syntax, context=3)
+    made = Derived(tmp_path, deepcopy(data), syntax=syntax, context=3)
     (tmp_path / "again" / "in").mkdir(parents=True)
     shutil.copy(made.to, tmp_path / "again" / "in")
     again = Derived(tmp_path / "again", context=None)
     assert complaints(made.to) <= complaints(made.root / "a.dcm")
     assert complaints(again.to) <= complaints(again.root / "a.dcm")
+    removed = Derived(
+        tmp_path / "removed", data, syntax=syntax, step=REMOVED, result=np.zeros((3, 9, 8), "f4")
+    )
+    said, before = complaints(removed.to), complaints(removed.root / "a.dcm")
+    assert without_values(said) <= without_values(before)
 
 
 @pytest.mark.parametrize("modality", ["CT", "MR"])
@@ -162,7 +169,8 @@ def test_a_converted_series_comes_out_as_the_classic_one(tmp_path, converted, mo
         data.RescaleSlope = f"{float(how.get('slope', 1)) * (1 + number / 8):g}"
         data.save_as(path)
     converted(paths, tmp_path / "in" / "legacy")
-    job = DenoiseJob((tmp_path / "in",), model, out=tmp_path / "out")
+    how = {"residual": True, "strength": 0.25}  # of noise that takes up all of 16 bits
+    job = DenoiseJob((tmp_path / "in",), model, out=tmp_path / "out", **how)
     assert denoise(job, Log(quiet=True)).exit == Exit.DONE
     source, made = (pydicom.dcmread(tmp_path / name / "legacy" / "a.dcm") for name in ("in", "out"))
     classic = {
@@ -179,12 +187,36 @@ def test_a_converted_series_comes_out_as_the_classic_one(tmp_path, converted, mo
         assert step.DerivationCodeSequence == single.DerivationCodeSequence
         assert step.SourceImageSequence[0].ReferencedFrameNumber == number + 1
     assert not classic
+    removed_as_classic(tmp_path / "out" / "residual", paths)
     changed = not np.array_equal(pixels, source.pixel_array)
     assert changed == (model != "identity")
     assert made.SOPClassUID == source.SOPClassUID
-    assert complaints(tmp_path / "out" / "legacy" / "a.dcm") <= complaints(
-        tmp_path / "in" / "legacy" / "a.dcm"
-    )
+    before = complaints(tmp_path / "in" / "legacy" / "a.dcm")
+    assert complaints(tmp_path / "out" / "legacy" / "a.dcm") <= before
+    removed = complaints(tmp_path / "out" / "residual" / "legacy" / "a.dcm")
+    assert without_values(removed) <= without_values(before)
+
+
+def removed_as_classic(folder, paths):
+    """Each frame of a residual is what the residual of that classic image is."""
+    made = pydicom.dcmread(folder / "legacy" / "a.dcm")
+    classic = [pydicom.dcmread(folder / "classic" / path.name) for path in paths]
+    singles = {tuple(data.ImagePositionPatient): data for data in classic}
+    for number, groups in enumerate(made.PerFrameFunctionalGroupsSequence):
+        single = singles.pop(tuple(groups.PlanePositionSequence[0].ImagePositionPatient))
+        np.testing.assert_array_equal(made.pixel_array[number], single.pixel_array)
+        values, shown, step = (
+            frame_items(made, f"{macro}Sequence")[number][0]
+            for macro in ("PixelValueTransformation", "FrameVOILUT", "DerivationImage")
+        )
+        for keyword in ("RescaleSlope", "RescaleIntercept"):
+            assert values[keyword] == single[keyword]
+        for keyword in ("WindowCenter", "WindowWidth", "VOILUTFunction"):
+            assert shown[keyword] == single[keyword]
+        if single.Modality == "CT":
+            assert values.RescaleType == single.RescaleType == "US"
+        assert step.DerivationCodeSequence == single.DerivationCodeSequence
+    assert not singles
 
 
 @pytest.mark.parametrize("modality", CLASSIC)

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from concurrent.futures import Future
 from dataclasses import replace
 from hashlib import sha256
 
@@ -14,20 +13,18 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from pydicom import dcmread
 from pydicom.uid import (
-    EnhancedMRImageStorage,
     JPEG2000Lossless,
     JPEGLSLossless,
     RLELossless,
 )
 
 import dicoms
-from derived import STEP, Derived, series_in
+from derived import STEP, Derived
 from medclean.archive import formats
 from medclean.archive.dicom.residual import window
 from medclean.archive.layout import Layout
 from medclean.archive.numbers import Encoding, Pixels, Stored, residual
-from medclean.archive.series import Instance, digest_of
-from medclean.archive.workers import Workers
+from medclean.archive.series import digest_of
 from medclean.errors import Exit, UsageError, WriteError
 from medclean.inference.denoiser import Denoiser
 from medclean.jobs.denoise import DenoiseJob
@@ -37,6 +34,7 @@ from medclean.pipelines.denoise import denoise
 REMOVED = replace(STEP, role="residual")
 INTEGERS = [f"{sign}{width}" for sign in "iu" for width in (1, 2, 4, 8)]
 BOTH = Layout(("image", "residual"))
+pytestmark = pytest.mark.usefixtures("no_processes")  # ``out`` has had them
 
 
 def run(study, out, model="median", **options):
@@ -61,21 +59,6 @@ def smooth(number=0, *, bits=12, signed=False):
     values[20, 20:22] = -1e9, 1e9
     low, high = (-(1 << bits - 1), (1 << bits - 1) - 1) if signed else (0, (1 << bits) - 1)
     return np.clip(values, low, high).astype(np.int16 if signed else np.uint16)
-
-
-@pytest.fixture(autouse=True)
-def no_processes(monkeypatch):
-    """Tasks of workers are done here: to start processes takes longer. ``out`` has had them."""
-
-    def submit(self, function, *args):
-        done = Future()
-        try:
-            done.set_result(function(*args))
-        except Exception as error:
-            done.set_exception(error)
-        return done
-
-    monkeypatch.setattr(Workers, "submit", submit)
 
 
 @pytest.fixture(scope="module")
@@ -288,14 +271,6 @@ def test_a_folder_of_that_name_is_no_clash_by_itself():
     BOTH.refuse_clashes(["a/1.dcm", "residual/b/1.dcm", "residual/1.dcm"])
     with pytest.raises(UsageError):
         BOTH.refuse_clashes(["a/1.dcm", "residual/b/1.dcm", "b/1.dcm"])
-
-
-def test_enhanced_images_have_none_yet(tmp_path):
-    dicoms.save(dicoms.image(), tmp_path / "a.dcm")
-    (series,) = series_in(tmp_path)
-    assert not formats.no_residual(series)
-    enhanced = replace(series, instances=(Instance("a", 2, 1, "1", EnhancedMRImageStorage),))
-    assert "enhanced" in formats.no_residual(enhanced)
 
 
 # Numbers

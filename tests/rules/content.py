@@ -46,6 +46,7 @@ OF_ENHANCED = {  # anywhere below the top level too
     *("ContentQualification", "ConversionSourceAttributesSequence"),
     *("ConcatenationUID", "SOPInstanceUIDOfConcatenationSource"),
     *("CTImageFrameTypeSequence", "MRImageFrameTypeSequence", "PETFrameTypeSequence"),
+    *("SmallestImagePixelValue", "LargestImagePixelValue"),
 }
 NOT_OF_ENHANCED = {  # modules that these IODs do not have; a source may state them all the same
     *("SourceImageSequence", "DerivationDescription", "DerivationCodeSequence"),
@@ -58,6 +59,7 @@ OF_RESIDUALS = {
     *("PixelPaddingValue", "PixelPaddingRangeLimit", "HistogramSequence"),
     *("WindowCenter", "WindowWidth", "WindowCenterWidthExplanation"),
     *("VOILUTSequence", "VOILUTFunction", "RealWorldValueMappingSequence", "FrameVOILUTSequence"),
+    "PixelValueTransformationSequence",
 }
 LIMITS = {
     "CS": 16,

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from pydicom.dataset import Dataset
 
-from rules.pair import LEGACY, Broken, Pair, derivations, sequence, text_of
-from rules.provenance import source_item
+from rules.pair import LEGACY, Broken, Pair, derivations, frame_items, sequence, text_of, value_of
+from rules.provenance import source_item, source_uid
 
 _TYPES = ("CTImageFrameTypeSequence", "MRImageFrameTypeSequence", "PETFrameTypeSequence")
 _NOT_TOP = (
@@ -46,8 +46,10 @@ def frames(pair: Pair) -> Iterator[Broken]:
         if len(new) == len(old):
             continue
         processed += 1
-        if place < len(types) and types[place] != "DERIVED":
+        if place < len(types) and types[place][0] != "DERIVED":
             yield Broken("frame type", "value 1 of a processed frame is not DERIVED")
+        if place < len(types) and not 4 <= len(types[place]) <= 5:
+            yield Broken("frame type", "of a processed frame has not four values")
         items = sequence(new[-1], "SourceImageSequence")
         if not items:
             yield Broken("derivation image", "names no source image")
@@ -59,7 +61,8 @@ def frames(pair: Pair) -> Iterator[Broken]:
     if not processed:
         yield Broken("derivation image", "no frame has an item of ours")
     stated = text_of(pair.derived, "ImageType").split("\\")[0]
-    if types and stated != (types[0] if len({*types}) == 1 else "MIXED"):
+    first = {kind[0] for kind in types}
+    if types and stated != (first.pop() if len(first) == 1 else "MIXED"):
         yield Broken("image type", "value 1 is not the common one of the frames")
 
 
@@ -87,6 +90,38 @@ def top_level(pair: Pair) -> Iterator[Broken]:
         yield Broken("top level", "ConversionSourceAttributesSequence is there")
 
 
+def differences(pair: Pair) -> Iterator[Broken]:
+    """Each frame of a residual is in the source's steps, without what speaks of other values."""
+    if not (pair.enhanced and pair.residual and pair.steps):
+        return
+    for place, kind in enumerate(frame_types(pair.derived)):
+        if kind[3:4] != ["SUBTRACTION"]:
+            yield Broken("residual", f"value 4 of type of frame {place} is not SUBTRACTION")
+    values = "PixelValueTransformationSequence"
+    before, after = (frame_items(data, values) for data in (pair.source, pair.derived))
+    for old, new in ((old[0], new[0]) for old, new in zip(before, after, strict=True) if old):
+        if text_of(old, "RescaleSlope") not in ("", text_of(new, "RescaleSlope")):
+            yield Broken("residual", "RescaleSlope of a frame is not the source's")
+        if text_of(new, "RescaleIntercept") != "0":
+            yield Broken("residual", "RescaleIntercept of a frame is not 0")
+        if text_of(new, "RescaleType") == "HU":
+            yield Broken("residual", "RescaleType of a frame is HU")
+    for items in frame_items(pair.derived, "FrameVOILUTSequence"):
+        if [value_of(item, "WindowCenter") for item in items] != [0]:
+            yield Broken("residual", "a frame has no window around 0")
+    if any(frame_items(pair.derived, "RealWorldValueMappingSequence")):
+        yield Broken("residual", "RealWorldValueMappingSequence is there")
+    source = source_uid(pair.source)
+    for place, steps in enumerate(derivations(pair.derived), 1):
+        named = [
+            (text_of(item, "ReferencedSOPInstanceUID"), text_of(item, "ReferencedFrameNumber"))
+            for step in steps[-1:]
+            for item in sequence(step, "SourceImageSequence")
+        ]
+        if named[:1] != [(source, str(place))] or [n for _, n in named[1:]] != [str(place)]:
+            yield Broken("residual", "does not name the frames of source and denoised image")
+
+
 def evidence(data: Dataset) -> set[str]:
     """The instances of Source Image Evidence Sequence."""
     return {
@@ -97,17 +132,11 @@ def evidence(data: Dataset) -> set[str]:
     }
 
 
-def frame_types(data: Dataset) -> Iterator[str]:
-    """Frame Type value 1 of each frame."""
-    shared = _type(sequence(data, "SharedFunctionalGroupsSequence"))
-    for frame in sequence(data, "PerFrameFunctionalGroupsSequence"):
-        if word := _type([frame]) or shared:
-            yield word
-
-
-def _type(groups: list[Dataset]) -> str:
-    items = [item for group in groups for key in _TYPES for item in sequence(group, key)]
-    return text_of(items[0], "FrameType").split("\\")[0] if items else ""
+def frame_types(data: Dataset) -> Iterator[list[str]]:
+    """The values of Frame Type of each frame."""
+    for found in zip(*(frame_items(data, keyword) for keyword in _TYPES), strict=True):
+        for item in [item for items in found for item in items][:1]:
+            yield text_of(item, "FrameType").split("\\")
 
 
 def _conversions(data: Dataset) -> Iterator[bool]:
@@ -117,4 +146,4 @@ def _conversions(data: Dataset) -> Iterator[bool]:
             yield "ConversionSourceAttributesSequence" in group
 
 
-RULES = (groups, frames, top_level)
+RULES = (groups, frames, differences, top_level)

@@ -182,14 +182,16 @@ def code_of(item: Dataset) -> tuple[str, str, str]:
 
 
 def derivations(data: Dataset) -> list[list[Dataset]]:
-    """The items of Derivation Image of each frame, from the shared groups or the frame's own."""
-    shared = [
-        step
-        for group in sequence(data, "SharedFunctionalGroupsSequence")
-        for step in sequence(group, "DerivationImageSequence")
-    ]
+    """The items of Derivation Image of each frame."""
+    return frame_items(data, "DerivationImageSequence")
+
+
+def frame_items(data: Dataset, keyword: str) -> list[list[Dataset]]:
+    """The items of a macro for each frame, from the shared groups or the frame's own."""
+    groups = sequence(data, "SharedFunctionalGroupsSequence")
+    shared = [item for group in groups for item in sequence(group, keyword)]
     frames = sequence(data, "PerFrameFunctionalGroupsSequence")
-    return [sequence(frame, "DerivationImageSequence") or shared for frame in frames]
+    return [sequence(frame, keyword) or shared for frame in frames]
 
 
 def changes(source: Dataset, derived: Dataset, path: tuple[int, ...] = ()) -> Iterator[Change]:

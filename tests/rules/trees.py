@@ -154,9 +154,12 @@ def _across(derived: list[Derived], sources: Sources) -> Iterator[tuple[Path, Br
 
 def _adds_up(residual: Derived, denoised: Derived, source: Path) -> bool | None:
     """Whether both make the source; None where pydicom cannot decode that."""
+    stated = read(source)
+    if "PixelData" not in stated:
+        return False
     total = sum(read(one.path).pixel_array.astype(np.int64) for one in (residual, denoised))
     try:
-        stored = read(source).pixel_array
+        stored = stated.pixel_array
     except (RuntimeError, ValueError, NotImplementedError):
         return None
     return np.array_equal(total, stored)

@@ -15,7 +15,7 @@ from medclean.archive.dicom.values import PHILIPS_SCALE
 
 SHARED, PER_FRAME = "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"
 FRAME_TYPES = ("MRImageFrameTypeSequence", "CTImageFrameTypeSequence", "PETFrameTypeSequence")
-_UNASSIGNED = (  # what legacy conversion found no other place for
+UNASSIGNED = (  # what legacy conversion found no other place for
     "UnassignedPerFrameConvertedAttributesSequence",
     "UnassignedSharedConvertedAttributesSequence",
 )
@@ -47,7 +47,7 @@ class Groups:
     @cached_property
     def unassigned(self) -> tuple[Elements, ...]:
         """What legacy conversion left as classic images have it, of this frame and of all."""
-        return tuple(self.macro(keyword) for keyword in _UNASSIGNED)
+        return tuple(self.macro(keyword) for keyword in UNASSIGNED)
 
     def number(self, macro: str, keyword: str, classic: str = "") -> float | None:
         """The first value of an attribute of a macro, else of its classic counterpart."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
-from typing import TypeAlias
+from typing import Self, TypeAlias
 
 from medclean.archive.derivation import Derivation
 from medclean.archive.dicom.elements import Changes, Elements, Item
@@ -10,6 +10,7 @@ from medclean.archive.dicom.functional import (
     FRAME_TYPES,
     PER_FRAME,
     SHARED,
+    UNASSIGNED,
     Groups,
     groups_of,
 )
@@ -36,6 +37,8 @@ _OVERLAYS = range(0x6000, 0x6100)
 _CONCATENATION = ("ConcatenationUID", "SOPInstanceUIDOfConcatenationSource")
 _DERIVATION = "DerivationImageSequence"
 _EVIDENCE, _INSTANCES = "SourceImageEvidenceSequence", "ReferencedSOPSequence"
+_EXTREMES = ("SmallestImagePixelValue", "LargestImagePixelValue")
+_ABSENT = ("VOLUME", "NONE")  # what values 3 and 4 of a type are where there are none
 
 
 def of_frames(source: Elements, series: Series, file: Instance, plan: Plan) -> Changes:
@@ -54,7 +57,7 @@ def of_frames(source: Elements, series: Series, file: Instance, plan: Plan) -> C
     changes: Changes = {
         **dict.fromkeys(_UNUSED),
         **dict.fromkeys(tag for tag in source.spans if tag >> 16 in _OVERLAYS),
-        "ImageType": image_type(source, groups, processed),
+        "ImageType": image_type(source, groups, processed, plan.derivation),
         **_concatenation(source, plan),
     }
     if source.text("ContentQualification") != "SERVICE":
@@ -64,9 +67,13 @@ def of_frames(source: Elements, series: Series, file: Instance, plan: Plan) -> C
     revision = Revision(source, groups)
     # What the frames were converted from would make the new object another view of the originals.
     originals = revision.remove("ConversionSourceAttributesSequence")
+    typed = partial(_typed, source, plan.derivation)
     for keyword in FRAME_TYPES:
-        revision.revise(keyword, processed, partial(_typed, source.explicit))
-    revision.revise(_DERIVATION, processed, partial(_with_step, plan.derivation))
+        revision.revise(keyword, processed, typed)
+    for keyword in UNASSIGNED:
+        revision.revise(keyword, processed, partial(without, source, _EXTREMES))
+    step = partial(_with_step, plan.derivation, processed, file.passed)
+    revision.revise(_DERIVATION, processed, step)
     uids = {item.text("ReferencedSOPInstanceUID") for item in originals}
     known = references(source, series, plan.sources[file.path], plan.located, dropped=uids)
     del known["SourceImageSequence"]
@@ -78,16 +85,20 @@ def of_frames(source: Elements, series: Series, file: Instance, plan: Plan) -> C
     }
 
 
-def image_type(source: Elements, groups: Sequence[Groups], processed: Collection[int]) -> str:
+def image_type(
+    source: Elements, groups: Sequence[Groups], processed: Collection[int], derivation: Derivation
+) -> str:
     r"""Image Type of a multi-frame object, out of its frames' (C.8.16.1).
 
     Value 1 is DERIVED, or MIXED where frames that were not processed differ; value 2 is PRIMARY.
-    Values 3 and 4 stay; where there are none, the frames' count, else ``VOLUME\NONE``.
+    Values 3 and 4 stay; where there are none, the frames' count, else ``VOLUME\NONE``. Value 4 of
+    a residual is SUBTRACTION.
 
     Args:
         source: The source's data set.
         groups: Its functional groups.
         processed: Numbers of the frames that were processed, from 0.
+        derivation: What was done.
     """
     values = [value.strip(" \0") for value in source.text("ImageType").split("\\")]
     types = [[v.strip(" \0") for v in _frame_type(group).split("\\")] for group in groups]
@@ -96,11 +107,11 @@ def image_type(source: Elements, groups: Sequence[Groups], processed: Collection
         for number, kind in enumerate(types)
     } or {"DERIVED"}
     values[:2] = first.pop() if len(first) == 1 else "MIXED", "PRIMARY"
-    for absent in ("VOLUME", "NONE")[len(values) - 2 :]:
+    for absent in _ABSENT[len(values) - 2 :]:
         stated = [kind[len(values)] for kind in types if len(kind) > len(values)]
         differ = absent == "NONE" and len({*stated}) > 1  # value 3 is never MIXED
         values.append("MIXED" if differ else next(filter(None, stated), absent))
-    return "\\".join(values)
+    return "\\".join(_contrasted(values, derivation))
 
 
 class Revision:
@@ -118,16 +129,28 @@ class Revision:
         self._of_all: Changes = {}
         self._of_each: list[Changes] = [{} for _ in groups]
 
+    @classmethod
+    def of(cls, source: Elements, changes: Changes) -> Self:
+        """One that goes on from the changes of another; of nothing where they are of no groups."""
+        levels = [_items_in(source, changes.get(keyword)) for keyword in (SHARED, PER_FRAME)]
+        shared = next(iter(levels[0]), Elements(b"", 0, 0))
+        return cls(source, [Groups(shared, frame) for frame in levels[1]])
+
     def revise(
         self,
         keyword: str,
-        processed: Mapping[int, _Sources],
-        new: Callable[[list[bytes], _Sources], list[Item]],
+        processed: Collection[int],
+        new: Callable[[list[bytes], int], list[Item]],
     ) -> None:
-        """Give a macro of processed frames other items, made of those they have and their sources.
+        """Give a macro of some frames other items.
 
         It stays with all frames, or with each; where it can no longer be the same for all, or was
         in both places, it moves to each.
+
+        Args:
+            keyword: Of the macro.
+            processed: Numbers of the frames, from 0.
+            new: Makes its items, of those that a frame has and of its number.
         """
         in_shared = keyword in self._shared
         in_frames = any(keyword in frame for frame in self._frames)
@@ -136,7 +159,7 @@ class Revision:
         for number, frame in enumerate(self._frames):
             before = contents(frame, keyword) if keyword in frame else common
             after: list[Item] = [*before]
-            made.append(new(before, processed[number]) if number in processed else after)
+            made.append(new(before, number) if number in processed else after)
         if not (in_shared or in_frames or any(made)):
             return
         if self._has_shared and not in_frames and all(items == made[0] for items in made):
@@ -168,23 +191,53 @@ def _frame_type(groups: Groups) -> str:
     return groups.macro(*FRAME_TYPES).text("FrameType")
 
 
-def _typed(explicit: bool, items: list[bytes], _: _Sources) -> list[Item]:
-    r"""Frame Type ``DERIVED\PRIMARY``; value 3 and later stay (C.8.16.1)."""
+def without(source: Elements, keys: Iterable[str], items: list[bytes], _: int) -> list[Item]:
+    """Items without some elements."""
+    return [part.patched(dict.fromkeys(keys)) for part in _items_in(source, items)]
+
+
+def _typed(source: Elements, derivation: Derivation, items: list[bytes], _: int) -> list[Item]:
+    r"""Frame Type ``DERIVED\PRIMARY``; value 3 and later stay (C.8.16.1).
+
+    Where there are none, they are those of Image Type, if it states one for all frames.
+    """
+    whole = [value.strip(" \0") for value in source.text("ImageType").split("\\")]
     typed: list[Item] = []
-    for item in items:
-        kind = Elements(item, 0, len(item), explicit)
+    for kind in _items_in(source, items):
         values = [value.strip(" \0") for value in kind.text("FrameType").split("\\")]
         values[:2] = "DERIVED", "PRIMARY"
-        typed.append(kind.patched({"FrameType": "\\".join(values)}))
+        for absent in _ABSENT[len(values) - 2 :]:
+            stated = "".join(whole[len(values) : len(values) + 1])
+            values.append(absent if stated in ("", "MIXED") else stated)
+        typed.append(kind.patched({"FrameType": "\\".join(_contrasted(values, derivation))}))
     return typed
 
 
-def _with_step(derivation: Derivation, items: list[bytes], sources: _Sources) -> list[Item]:
-    """One item more in the Derivation Image macro, for our step (C.7.6.16.2.6)."""
+def _contrasted(values: list[str], derivation: Derivation) -> list[str]:
+    """A type whose value 4, Derived Pixel Contrast, says that images were subtracted (C.8.16.1.4).
+
+    What else a model does is not among its terms.
+    """
+    subtracted = ["SUBTRACTION"] if derivation.role == "residual" else values[3:4]
+    return [*values[:3], *subtracted, *values[4:]]
+
+
+def _with_step(
+    derivation: Derivation,
+    sources: Mapping[int, _Sources],
+    passed: Collection[int],
+    items: list[bytes],
+    number: int,
+) -> list[Item]:
+    """One item more in the Derivation Image macro, for our step (C.7.6.16.2.6).
+
+    A residual was subtracted of frames, too, that the model passed.
+    """
+    codes = derivation.codes[-1:] if number in passed else derivation.codes
     ours: Item = {
-        "DerivationDescription": derivation.title,
-        "DerivationCodeSequence": [code_item(code) for code in derivation.codes],
-        "SourceImageSequence": [source_item(image) for image in sources],
+        "DerivationDescription": derivation.description,
+        "DerivationCodeSequence": [code_item(code) for code in codes],
+        "SourceImageSequence": [source_item(image) for image in sources[number]],
     }
     return [*items, ours]
 
@@ -199,7 +252,8 @@ def _evidence(source: Elements, series: Series, sources: Iterable[_Sources]) -> 
                 uid = item.text("ReferencedSOPInstanceUID")
                 place(tree, *where, uid, item.text("ReferencedSOPClassUID"))
     for image in dict.fromkeys(image for images in sources for image in images):
-        place(tree, series.study_uid, series.series_uid, image.uid, image.sop_class)
+        of = image.series_uid or series.series_uid
+        place(tree, series.study_uid, of, image.uid, image.sop_class)
     return [
         {"StudyInstanceUID": study, "ReferencedSeriesSequence": series_items(found, _INSTANCES)}
         for study, found in tree.items()
@@ -213,6 +267,12 @@ def _concatenation(source: Elements, plan: Plan) -> Changes:
         for keyword in _CONCATENATION
         if (uid := source.text(keyword))
     }
+
+
+def _items_in(source: Elements, items: object) -> list[Elements]:
+    """Encoded items, taken apart; none of what is no list."""
+    parts = items if isinstance(items, list) else []
+    return [Elements(part, 0, len(part), source.explicit) for part in parts]
 
 
 def _as_in(source: Elements, level: Elements) -> Elements:

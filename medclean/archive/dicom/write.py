@@ -24,7 +24,7 @@ from medclean.archive.dicom.parse import one_reason
 from medclean.archive.dicom.pixels import Integers
 from medclean.archive.dicom.plan import Plan
 from medclean.archive.dicom.read import load, pixels_of
-from medclean.archive.dicom.residual import residual
+from medclean.archive.dicom.residual import of_difference, residual
 from medclean.archive.dicom.transcode import Opened, deflated, opened, transcoded
 from medclean.archive.dicom.uids import IMPLEMENTATION_CLASS, instance_uid
 from medclean.archive.numbers import Pixels, Stored, by_role
@@ -117,12 +117,15 @@ def _made(
         source=stored.source,
         result=stored.digest,
     )
+    if stored.denoised:
+        plan = of_difference(plan, source, series, instance, stored)
+    own = derived(source, series, instance, plan, uid)
     changes = {
-        **derived(source, series, instance, plan, uid),
+        **own,
         **lossy_history(found.elements, found.syntax, stored.array.size),
         **extremes(source, stored.array),
         **_overlays(source, found.syntax, words),
-        **(residual(source, series, instance, plan, stored) if stored.denoised else {}),
+        **(residual(source, file.sop_class, stored, own) if stored.denoised else {}),
         **new.elements,
     }
     body = source.patches(changes)
