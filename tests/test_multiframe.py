@@ -278,6 +278,30 @@ def test_a_frame_says_what_was_done_and_to_what(tmp_path):
         assert keyword not in made.data
 
 
+@pytest.mark.parametrize(
+    ("frame_type", "image_type", "expected"),
+    [
+        (["ORIGINAL"], ["ORIGINAL", "PRIMARY", "T1", "NONE"], ["T1", "NONE"]),
+        (["ORIGINAL", "PRIMARY", "T2"], ["ORIGINAL", "PRIMARY", "T1", "MIXED"], ["T2", "NONE"]),
+        (["ORIGINAL", "PRIMARY"], ["ORIGINAL", "PRIMARY"], ["VOLUME", "NONE"]),
+        (
+            ["ORIGINAL", "PRIMARY", "M", "X", "Y"],
+            ["ORIGINAL", "PRIMARY", "M", "X"],
+            ["M", "X", "Y"],
+        ),
+    ],
+)
+def test_a_frame_type_has_four_values_at_least(tmp_path, frame_type, image_type, expected):
+    """They are type 1 (C.8.16.1); the first two are not the source's to say any more."""
+    frames = [frame(place, MRImageFrameTypeSequence=typed(*frame_type)) for place in (0.0, 2.5)]
+    data = enhanced(frames, ImageType=image_type, shared={"MRImageFrameTypeSequence": None})
+    made = Derived(tmp_path, data).data
+    for groups in made.PerFrameFunctionalGroupsSequence:
+        kind = groups.MRImageFrameTypeSequence[0].FrameType
+        assert kind == ["DERIVED", "PRIMARY", *expected]
+    assert 4 <= len(made.ImageType) <= 5
+
+
 def test_what_holds_for_all_frames_is_said_once(tmp_path):
     made = Derived(tmp_path, enhanced([frame(0.0), frame(2.5)]), context=None).data
     (step,) = made.SharedFunctionalGroupsSequence[0].DerivationImageSequence

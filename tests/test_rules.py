@@ -462,6 +462,10 @@ ENHANCED = [
         of_frame(within("MRImageFrameTypeSequence", "FrameType", ["ORIGINAL", "PRIMARY"])),
         {"frame type", "image type"},
     ),
+    (
+        of_frame(within("MRImageFrameTypeSequence", "FrameType", ["DERIVED", "PRIMARY", "M"])),
+        {"frame type"},
+    ),
     (of_frame(no_such_frame), {"derivation image"}),
     (of_frame(twice("DerivationImageSequence")), {"derivation image", "derivation code"}),
     (of_frame(within("DerivationImageSequence", "SourceImageSequence", [])), {"derivation image"}),
