@@ -95,7 +95,9 @@ MORE = {
             "fails, unless its path deselects it.",
             "With --copy-others all that is skipped is copied byte by byte to its own path below "
             "the output: other objects and other files, but no DICOMDIR, which would point at "
-            "files that have changed, and no record of a run. What failed is not copied.",
+            "files that have changed, and no record of a run. What failed is not copied. A file "
+            "that cannot be copied, or whose name is taken, fails alone and is tried again at the "
+            "next start.",
             "With --dry-run nothing is written. The output is a table, or with --json one object: "
             "`series`, `inputs` (every file), `estimate` and `exit`, the status that the run would "
             "have. One batch is tried to foresee time and memory; a run may take half or twice as "

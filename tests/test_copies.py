@@ -14,7 +14,8 @@ import pytest
 from pydicom.uid import MediaStorageDirectoryStorage
 
 import dicoms
-from medclean.errors import Exit, UsageError
+from medclean.archive import copying
+from medclean.errors import DataError, Exit, UsageError
 from medclean.jobs.denoise import DenoiseJob
 from medclean.log import Log
 from medclean.pipelines.denoise import denoise
@@ -161,6 +162,58 @@ def test_what_lies_there_already_is_not_written_over(study, tmp_path):
     done = run(study, out)
     assert (done.exit, done.failed, done.copied) == (Exit.PARTIAL, 2, 2)
     assert (out / "notes.txt").read_text() == "somebody's own"
+
+
+def test_a_file_whose_name_is_taken_fails_alone_until_it_is_free(study, tmp_path):
+    out = tmp_path / "out"
+    (study / "letter.txt").write_text("not an image either")
+    (out / "deep").mkdir(parents=True)
+    (out / "notes.txt").write_text("somebody's own")
+    for _ in range(2):
+        done = run(study, out)
+        assert (done.exit, done.failed, done.copied) == (Exit.PARTIAL, 2, 3)
+        assert (out / "letter.txt").read_text() == "not an image either"
+        assert (out / "notes.txt").read_text() == "somebody's own"
+        lines = {line["path"]: line for line in manifest(out)["inputs"]}
+        assert (lines["letter.txt"]["status"], lines["notes.txt"]["status"]) == (
+            "skipped",
+            "failed",
+        )
+        assert "notes.txt in the output folder" in lines["notes.txt"]["reason"]
+    (out / "notes.txt").unlink()
+    times = (out / "letter.txt").stat().st_mtime_ns
+    for _ in range(2):
+        done = run(study, out)
+        assert (done.failed, done.copied) == (1, 4)  # the spoilt image
+        assert (out / "letter.txt").stat().st_mtime_ns == times
+    assert tree(out)["notes.txt"] == b"not an image"
+    assert {line["path"]: line for line in manifest(out)["inputs"]}["notes.txt"]["output"]
+    (study / "notes.txt").write_text("another text")
+    assert run(study, out).copied == 4
+    assert tree(out)["notes.txt"] == b"another text"
+
+
+@pytest.mark.usefixtures("no_processes")
+def test_a_file_that_cannot_be_read_fails_alone(study, tmp_path, monkeypatch):
+    (study / "deep" / "er" / "small.bin").write_text("readable")
+    whole = copying.copy
+
+    def copy(root, path, to):
+        if path.endswith("large.bin"):
+            raise DataError("took longer than 1 s")
+        return whole(root, path, to)
+
+    monkeypatch.setattr(copying, "copy", copy)
+    done = run(study, tmp_path / "out")
+    assert (done.exit, done.failed, done.copied) == (Exit.PARTIAL, 2, 3)
+    assert COPIED - tree(tmp_path / "out").keys() == {"deep/er/large.bin"}
+    lines = {line["path"]: line for line in manifest(tmp_path / "out")["inputs"]}
+    assert lines["deep/er/large.bin"]["reason"] == (
+        "not copied: deep/er/large.bin took longer than 1 s"
+    )
+    monkeypatch.setattr(copying, "copy", whole)
+    assert run(study, tmp_path / "out").copied == 4
+    assert tree(tmp_path / "out").keys() >= COPIED
 
 
 def test_a_stop_between_copies_can_go_on(study, tmp_path):

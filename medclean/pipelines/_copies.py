@@ -22,6 +22,8 @@ from medclean.signals import Stop
 class Copies:
     """Files that get their names together: the loose ones of a folder, or a series.
 
+    One of them that cannot be copied fails ``alone``, and is tried again at each start.
+
     Attributes:
         key: In the journal, as of a series.
         files: Why each is not denoised, by path.
@@ -37,6 +39,10 @@ class Copies:
         for path in self.files:
             with suppress(OSError):
                 yield (root / path).stat().st_size
+
+    def alone(self, path: str) -> "Copies":
+        """One of the files, by itself."""
+        return replace(self, key=key_of(("other", path)), files={path: self.files[path]})
 
     def fingerprint(self, root: Path) -> str:
         """Of the files, and of what is said about them."""
@@ -75,43 +81,70 @@ def put_on_record(stock: Stock, root: Path, run: Run, *, copied: bool) -> list[C
     for left in stock.found.left_out:
         if left.path not in loose and run.owns(left.path):
             run.input(left.path, left.status, _reason(left, copied=copied))
-    todo = []
-    for copies in wanted:
-        if not copies.files or not run.owns(copies.series or copies.key):
-            continue
-        run.expected.copy(copies.key, copies.files, sources=copies.fingerprint(root))
-        if run.done(copies.key):
-            continue
+    owned = [c for c in wanted if c.files and run.owns(c.series or c.key)]
+    todo = [part for copies in owned for part in _left_to_do(copies, root, run)]
+    for copies in todo:
         for path, why in copies.files.items():
             run.input(path, "skipped", why, series=copies.series)
-        todo.append(copies)
     return todo
 
 
 def copy(copies: Copies, root: Path, run: Run, workers: Workers, stop: Stop, log: Log) -> None:
-    """Copy files and commit them.
+    """Copy files and commit them; what cannot be copied is left out, and fails.
 
     Raises:
         Stopped: A signal came; what was copied is staged.
         WriteError: They cannot be written.
     """
     key = copies.key
-    try:
-        run.refuse_foreign(key, copies.files)
-        staged = run.begin(key)
-        places = ((path, run.staging(key, path)) for path in copies.files if path not in staged)
-        for (path, _), task in workers.map(partial(_copy, root), places):
-            stop.check()
+    refused = _refused(copies, run)
+    staged = run.begin(key)
+    settled = {*staged, *refused}
+    places = ((path, run.staging(key, path)) for path in copies.files if path not in settled)
+    for (path, _), task in workers.map(partial(_copy, root), places):
+        stop.check()
+        try:
             staged[path], _ = task.result()
+        except DataError as error:
+            refused[path] = str(error)
+        else:
             run.note_staged(key, path, staged[path])
-        said = {
-            path: {"status": "skipped", "reason": why, "series": copies.series}
-            for path, why in copies.files.items()
-        }
-        run.commit(key, {path: staged[path] for path in copies.files}, inputs=said)
-    except DataError as error:
-        run.fail(key, f"not copied: {error}")
-        log.warn(f"not copied: {error}")
+    kept = {path: why for path, why in copies.files.items() if path not in refused}
+    said = {
+        path: {"status": "skipped", "reason": why, "series": copies.series}
+        for path, why in kept.items()
+    }
+    if kept:
+        try:
+            run.commit(key, {path: staged[path] for path in kept}, inputs=said)
+        except DataError as error:
+            refused = dict.fromkeys(copies.files, str(error))
+    for path, why in refused.items():
+        alone, reason = copies.alone(path), why if path in why else f"{path} {why}"
+        run.expected.copy(alone.key, alone.files, sources=alone.fingerprint(root))
+        run.fail(alone.key, f"not copied: {reason}")
+        log.warn(f"not copied: {reason}")
+
+
+def _left_to_do(copies: Copies, root: Path, run: Run) -> Iterator[Copies]:
+    """Put them on record; gives them, or of those that were copied the ones that failed then."""
+    run.expected.copy(copies.key, copies.files, sources=copies.fingerprint(root))
+    if not run.done(copies.key):
+        yield copies
+        return
+    for path in run.expected.lacking(copies.key):
+        yield from _left_to_do(copies.alone(path), root, run)
+
+
+def _refused(copies: Copies, run: Run) -> dict[str, str]:
+    """Why files may not have their names in the output folder, by path."""
+    refused = {}
+    for path in copies.files:
+        try:
+            run.refuse_foreign(copies.key, [path])
+        except DataError as error:
+            refused[path] = str(error)
+    return refused
 
 
 def _without(copies: Copies, run: Run) -> Copies:

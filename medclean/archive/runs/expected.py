@@ -42,6 +42,11 @@ class Expected:
             line = {"series": key, "inputs": inputs, "sources": sources, "facts": facts}
             self._record.note({"kind": "series", **line})
 
+    def lacking(self, key: str) -> list[str]:
+        """The inputs of which no copy was made though others were."""
+        series = self._record.series(key)
+        return [path for path in series.inputs if path not in series.files]
+
     def is_ours(self, key: str, path: str) -> bool:
         """Whether a commit named this path: for this key, or for one that needs it no more."""
         owner = self._record.state.ours.get(path)
