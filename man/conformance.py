@@ -30,7 +30,7 @@ DATE = "2026-11-21"  # of the page's last change in substance
 
 ALWAYS = {
     "ImageType": "Value 1 is DERIVED. Value 2 stays the source's for CT and MR, PRIMARY for PET, "
-    "and is SECONDARY for simulated images and residuals. Later values stay.",
+    "and is SECONDARY for simulated images and residuals where the IOD allows. Later values stay.",
     "SOPInstanceUID": "New: 2.25 and a version-8 UUID (RFC 9562) hashed from settings, version, "
     "weights, source and resulting pixels, so that the same run gives the same UID, and no two "
     "different images share one.",
@@ -98,6 +98,8 @@ DEPARTURES = {
     "SUV (C.8.9.1.1.2), and the clock would make two runs differ.",
     "Legacy converted images": "Conversion Source Attributes Sequence is removed (PS3.3 A.70-2 to "
     "A.72-2): it would declare the derived object to be another view of the originals.",
+    "Residuals of other classes": "Of images that only --include other lets in, a residual has a "
+    "sign, 16 bits and a window, also where its IOD (such as US or VL) knows none of them.",
     "Derivation Code": "Noise reduction has no term in context group 7203, which is extensible; "
     f"the private scheme {SCHEME} has one.",
     "Faults of the source": "What the source lacks or states wrongly, and no rule here changes, "

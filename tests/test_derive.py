@@ -6,6 +6,7 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
+from pydicom.uid import VLWholeSlideMicroscopyImageStorage
 
 import dicoms
 from derived import STEP, Derived, rewrite, series_in
@@ -32,6 +33,14 @@ COMMANDS = {"SIMNOISE": "add-noise", "SIMKSPACE": "undersample"}
 def test_image_type(tmp_path, modality, step, before, after):
     data = dicoms.image(modality=modality, ImageType=before)
     assert Derived(tmp_path, data, step=replace(STEP, **step)).data.ImageType == after
+
+
+def test_a_class_of_primary_images_has_no_secondary_ones(tmp_path):
+    kind = ["ORIGINAL", "PRIMARY", "VOLUME", "NONE"]
+    slide = dicoms.image(modality="SC", SOPClassUID=VLWholeSlideMicroscopyImageStorage)
+    slide.ImageType = kind
+    made = Derived(tmp_path, slide, step=replace(STEP, role="residual")).data
+    assert made.ImageType == ["DERIVED", *kind[1:]]
 
 
 @pytest.mark.parametrize(

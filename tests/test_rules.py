@@ -1,5 +1,6 @@
 """The rule checker: it passes what is right, and sees each way of being wrong."""
 
+import os
 import subprocess
 import sys
 from copy import deepcopy
@@ -14,6 +15,7 @@ from pydicom.sequence import Sequence
 from pydicom.uid import EnhancedMRImageStorage, JPEGLSNearLossless
 
 import dicoms
+import peers
 from derived import STEP, Derived, odd
 from medclean.archive.derivation import CODES
 from medclean.archive.dicom.uids import hashed_uid
@@ -29,6 +31,7 @@ ARCHIVES = [
     Path(pydicom.data.__file__).with_name("test_files"),
     Path(__file__).parents[2] / "shared" / "data" / "dicom_odd",
 ]
+ULTRASOUND = "1.2.840.10008.5.1.4.1.1.6.1"
 pytestmark = [
     pytest.mark.breaks_rules,
     pytest.mark.filterwarnings("ignore::UserWarning:pydicom"),  # of what is broken on purpose
@@ -377,6 +380,58 @@ def test_a_folder_can_be_checked_from_the_shell(made):
     assert "a.dcm: removed: IconImageSequence is there" in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("said", "status"),
+    [
+        ("Error - </Rows(0028,0010)> - Value is odd", 0),  # as in the source
+        ("Error - </ImageType(0008,0008)> - Value is odd", 1),
+        ("Error - </RescaleType(0028,1054)> - Unrecognized defined term = <US>", 1),
+        ("Warning - Unrecognized defined term = <99MEDCLEAN>", 0),
+    ],
+)
+def test_what_dciodvfy_finds_new_counts(made, tmp_path, said, status):
+    validator = tmp_path / "bin" / "dciodvfy"
+    validator.parent.mkdir()
+    validator.write_text(f"#!/bin/sh\ncase $2 in {made.to}) echo '{said}';; esac\n")
+    validator.chmod(0o755)
+    script = Path(__file__).with_name("check_derived.py")
+    words = [sys.executable, script, made.root, made.to.parent, "--dciodvfy"]
+    env = {"PYTHONPATH": ":".join(sys.path), "PATH": f"{validator.parent}:{os.environ['PATH']}"}
+    done = subprocess.run(words, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == status, done.stdout
+    assert (said in done.stdout) == bool(status)
+
+
+@pytest.mark.parametrize(
+    ("said", "residual", "sop_class", "new"),
+    [
+        ("</RescaleType(0028,1054)> - Unrecognized defined term = <US>", True, None, False),
+        ("</RescaleType(0028,1054)> - Unrecognized defined term = <US>", False, None, True),
+        ("</BitsStored(0028,0101)> - Unrecognized enumerated value = <10>", True, None, True),
+        (
+            "</BitsStored(0028,0101)> - Unrecognized enumerated value = <10>",
+            True,
+            ULTRASOUND,
+            False,
+        ),
+        (
+            "</BitsStored(0028,0101)> - Unrecognized enumerated value = <10>",
+            False,
+            ULTRASOUND,
+            True,
+        ),
+    ],
+)
+def test_what_dciodvfy_is_forgiven_hangs_on_what_an_object_is(
+    made, monkeypatch, said, residual, sop_class, new
+):
+    if sop_class:
+        made.data.SOPClassUID = sop_class
+        made.data.save_as(made.to)
+    monkeypatch.setattr(peers, "complaints", lambda path: {said} if path == made.to else set())
+    assert bool(peers.news(made.root / "a.dcm", made.to, residual=residual)) == new
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("archive", ARCHIVES, ids=lambda path: path.name)
 def test_no_archive_breaks_a_rule(tmp_path, archive):
@@ -419,11 +474,13 @@ def enhanced(tmp_path):
     source = dicoms.image(dicoms.pattern((2, 8, 8)), modality="MR")
     source.SOPClassUID = source.file_meta.MediaStorageSOPClassUID = EnhancedMRImageStorage
     source.ImageType = ["ORIGINAL", "PRIMARY", "M", "NONE"]
+    source.WindowWidth = "400"
     source.SharedFunctionalGroupsSequence = [Dataset()]
     source.PerFrameFunctionalGroupsSequence = [frame(1), frame(2)]
     dicoms.save(source, tmp_path / "source.dcm")
     step = Derived(tmp_path / "step", dicoms.image(modality="MR")).data
     data = deepcopy(source)
+    del data.WindowWidth
     named = (EnhancedMRImageStorage, source.SOPInstanceUID)
     data.PerFrameFunctionalGroupsSequence = [frame(n, processed=named) for n in (1, 2)]
     data.ImageType = ["DERIVED", "PRIMARY", "M", "NONE"]
@@ -457,6 +514,8 @@ ENHANCED = [
     (set_to("ImageType", ["DERIVED", "PRIMARY"]), {"image type"}),
     (set_to("ImageType", ["MIXED", "PRIMARY", "M", "NONE"]), {"image type"}),
     (set_to("SourceImageSequence", [Dataset()]), {"top level"}),
+    (set_to("WindowWidth", "400"), {"top level"}),  # as its source has it
+    (lambda data: data.add_new(0x60000010, "US", 9), {"top level", "unchanged"}),
     (set_to("SourceImageEvidenceSequence", []), {"evidence"}),
     (
         of_frame(within("MRImageFrameTypeSequence", "FrameType", ["ORIGINAL", "PRIMARY"])),

@@ -48,7 +48,7 @@ OF_ENHANCED = {  # anywhere below the top level too
     *("CTImageFrameTypeSequence", "MRImageFrameTypeSequence", "PETFrameTypeSequence"),
     *("SmallestImagePixelValue", "LargestImagePixelValue"),
 }
-NOT_OF_ENHANCED = {  # modules that these IODs do not have; a source may state them all the same
+NOT_OF_ENHANCED = {  # of modules that these IODs do not have; a source may state them wrongly
     *("SourceImageSequence", "DerivationDescription", "DerivationCodeSequence"),
     *("WindowCenter", "WindowWidth", "WindowCenterWidthExplanation"),
     *("VOILUTFunction", "VOILUTSequence"),

@@ -4,17 +4,11 @@ from collections.abc import Iterator
 
 from pydicom.dataset import Dataset
 
+from rules.content import NOT_OF_ENHANCED
 from rules.pair import LEGACY, Broken, Pair, derivations, frame_items, sequence, text_of, value_of
 from rules.provenance import source_item, source_uid
 
 _TYPES = ("CTImageFrameTypeSequence", "MRImageFrameTypeSequence", "PETFrameTypeSequence")
-_NOT_TOP = (
-    "SourceImageSequence",
-    "DerivationCodeSequence",
-    "DerivationDescription",
-    "WindowCenter",
-    "WindowWidth",
-)
 
 
 def groups(pair: Pair) -> Iterator[Broken]:
@@ -76,12 +70,18 @@ def _numbers(item: Dataset, pair: Pair) -> Iterator[Broken]:
 
 
 def top_level(pair: Pair) -> Iterator[Broken]:
-    """Modules that these IODs do not have, and what only research images say."""
+    """No modules that these IODs do not have, and what only research images say.
+
+    Nor where the source has them: what they say there is of its pixels, or of how it was made.
+    """
     if not pair.enhanced:
         return
-    for keyword in _NOT_TOP:
-        if keyword in pair.derived and keyword not in pair.source:
+    for keyword in sorted(NOT_OF_ENHANCED):
+        if keyword in pair.derived:
             yield Broken("top level", f"{keyword} has no place there")
+    tags = pair.derived.keys()
+    if any(tag >> 24 == 0x60 for tag in tags):
+        yield Broken("top level", "an overlay has no place there")
     stated = text_of(pair.derived, "ContentQualification")
     service = text_of(pair.source, "ContentQualification") == "SERVICE"
     if stated != ("SERVICE" if service else "RESEARCH"):

@@ -19,6 +19,7 @@ OWN_CODES = {
     "IDENTITY": "Pixel values unchanged",
 }
 SOURCE_IMAGE = ("121322", "DCM", "Source image for image processing operation")
+PRIMARY = (PositronEmissionTomographyImageStorage, VLWholeSlideMicroscopyImageStorage)
 ACQUIRED, PROCESSED, DEIDENTIFIED = "109101", "109102", "109104"  # DCM, context group 7005
 
 
@@ -35,8 +36,7 @@ def image_type(pair: Pair) -> Iterator[Broken]:
     secondary = pair.residual or pair.simulated
     second = (
         "PRIMARY"
-        if pair.sop_class
-        in (PositronEmissionTomographyImageStorage, VLWholeSlideMicroscopyImageStorage)
+        if pair.sop_class in PRIMARY
         else "SECONDARY"
         if secondary
         else (before[1:2] or [""])[0] or "PRIMARY"

@@ -21,7 +21,6 @@ from medclean.archive.series import Instance, Series
 
 _ACQUIRED = Code("109101", "DCM", "Acquisition Equipment")
 _PROCESSED = Code("109102", "DCM", "Processing Equipment")
-_ALWAYS_PRIMARY = (PositronEmissionTomographyImageStorage, VLWholeSlideMicroscopyImageStorage)
 _SCANNER = (  # of General Equipment (C.7.5.1), what an item of Contributing Equipment has too
     "Manufacturer",
     "InstitutionName",
@@ -29,6 +28,10 @@ _SCANNER = (  # of General Equipment (C.7.5.1), what an item of Contributing Equ
     "ManufacturerModelName",
     "DeviceSerialNumber",
     "SoftwareVersions",
+)
+_PRIMARY = (  # classes of which value 2 of Image Type is nothing else (C.8.9.4.1.1, C.8.12.4.1.1)
+    PositronEmissionTomographyImageStorage,
+    VLWholeSlideMicroscopyImageStorage,
 )
 REMOVED = (
     "LengthToEnd",  # retired, and would be wrong
@@ -119,17 +122,17 @@ def removed(source: Elements) -> Changes:
 
 
 def image_type(source: Elements, sop_class: str, derivation: Derivation) -> bytes:
-    r"""Value 1 is DERIVED; value 3 and later stay in place (C.7.6.1.1.2, C.8.9.4.1.1).
+    r"""Value 1 is DERIVED; value 3 and later stay in place (C.7.6.1.1.2).
 
-    Value 2 stays what the source says; simulated images and residuals are SECONDARY. PET and
-    whole slides know PRIMARY only. Fewer than two values become ``DERIVED\PRIMARY``, for CT
-    ``\AXIAL`` too.
+    Value 2 stays what the source says; simulated images and residuals are SECONDARY, but for
+    classes that know PRIMARY only, such as PET. Fewer than two values become ``DERIVED\PRIMARY``,
+    for CT ``\AXIAL`` too.
     """
     values = [value.strip(b" \0") for value in source.value("ImageType").split(b"\\")]
     if len(values) < 2:
         values = [b"", b"", *([b"AXIAL"] if sop_class == CTImageStorage else [])]
     second = b"SECONDARY" if derivation.prefix else values[1] or b"PRIMARY"
-    values[:2] = b"DERIVED", b"PRIMARY" if sop_class in _ALWAYS_PRIMARY else second
+    values[:2] = b"DERIVED", b"PRIMARY" if sop_class in _PRIMARY else second
     return b"\\".join(values)
 
 
