@@ -4,6 +4,8 @@ import json
 
 import numpy as np
 import pytest
+from pydicom import dcmread
+from pydicom.uid import RLELossless
 
 import dicoms
 from derived import series_in
@@ -67,13 +69,64 @@ def test_a_gap_parts_neighbours(tmp_path, orientation):
     (series,) = series_in(tmp_path)
     assert stacks(series) == [[0, 1, 2], [3, 4, 5]]
     assert series.notes == (
-        "2 slices missing, as gaps in an even stack show; none is taken for a neighbour",
+        "2 slices missing (places 4 to 5 of 8), as gaps in an even stack show; none is taken for a "
+        "neighbour",
     )
     windows = [window for part in cut(series, batch=4, context=3) for window in part.windows]
     assert [[frame.instance for frame in window] for window in windows][2:4] == [
         [1, 2, 2],
         [3, 3, 4],
     ]
+
+
+def test_gaps_are_named_by_their_places(tmp_path):
+    heights = [0, 1, 2, 4, 5, *range(9, 17), 18, 20, 22, 24, 26, *range(27, 50)]
+    stack(tmp_path, [2.5 * height for height in heights])
+    (series,) = series_in(tmp_path)
+    (note,) = series.notes
+    assert note.startswith(
+        "9 slices missing (place 4 of 50, places 7 to 9 of 50, place 18 of 50, place 20 of 50, "
+        "place 22 of 50, and others), as gaps"
+    )
+    assert [(g.first, g.places) for g in series.groups][:3] == [(1, 50), (5, 50), (10, 50)]
+
+
+@pytest.mark.parametrize("damage", ["header", "pixels"])
+def test_a_damaged_slice_is_a_gap_with_a_name(tmp_path, capsys, damage):
+    """Place 4 of 7 is not there, and 5 is there, but cannot be read."""
+    stack(tmp_path / "in", [0, 2.5, 5, 10, 12.5, 15])
+    path = tmp_path / "in" / "3.dcm"
+    if damage == "header":
+        path.write_bytes(path.read_bytes()[:-40])
+    else:
+        dicoms.save(dcmread(path), path, RLELossless)
+        head, item, packed = path.read_bytes().rpartition(b"\xfe\xff\x00\xe0")
+        path.write_bytes(head + item + packed[:4] + b"\xff" * 64 + packed[68:])  # where parts begin
+    (series,) = series_in(tmp_path / "in")
+    assert stacks(series) == (
+        [[0, 1, 2], [3], [4, 5]] if damage == "header" else [[0, 1, 2], [3, 4, 5]]
+    )
+    assert [series.place(file) for file in range(6)] == [
+        f"place {place} of 7" for place in (1, 2, 3, 5, 6, 7)
+    ]
+    assert stacks(series.without({3})) == [[0, 1, 2], [3, 4]]
+    job = DenoiseJob((tmp_path / "in",), "identity", out=tmp_path / "out", allow_gaps=True)
+    assert denoise(job, Log()).exit == Exit.PARTIAL
+    assert "is incomplete: 3.dcm " in (said := capsys.readouterr().err)
+    assert "(place 5 of 7)" in said
+    told = json.loads((tmp_path / "out" / "medclean-run" / "manifest.json").read_text())
+    (notes,) = [series["notes"] for series in told["series"]]
+    assert notes[0].startswith("1 slice missing (place 4 of 7), as gaps")
+    assert notes[1].startswith("place 5 of 7 is damaged and left out")
+    reasons = {line["path"]: line["reason"] for line in told["inputs"]}
+    assert reasons["3.dcm"].endswith("(place 5 of 7)")
+
+
+def test_what_lies_by_itself_has_no_place(tmp_path):
+    stack(tmp_path, [0])
+    dicoms.save(dicoms.image(dicoms.pattern((3, 8, 8)), number=9), tmp_path / "many.dcm")
+    (series,) = series_in(tmp_path)
+    assert [series.place(file) for file in range(2)] == ["", ""]
 
 
 def test_an_even_oblique_stack_has_nothing_odd(tmp_path):
@@ -173,6 +226,8 @@ def test_a_file_left_out_is_a_gap(tmp_path):
     (series,) = series_in(tmp_path)
     assert stacks(series.without({1})) == [[0], [1, 2]]
     assert stacks(series.without({3})) == [[0, 1, 2]]
+    left = series.without({1})
+    assert [left.place(file) for file in range(3)] == [f"place {n} of 4" for n in (1, 3, 4)]
 
 
 def test_what_is_odd_is_said_on_screen_and_in_the_manifest(tmp_path, capsys):

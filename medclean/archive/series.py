@@ -66,6 +66,8 @@ class Group:
         affine: (slice, row, column, 1) to patient coordinates (LPS) in mm.
         spacing: Of slices, rows and columns, in mm.
         in_time: The frames follow each other in time, at one position.
+        first: Place of its first frame in its stack, from 1: what is missing has places, too.
+        places: How many the stack has; 0 where it is the group.
     """
 
     frames: tuple[Frame, ...]
@@ -73,6 +75,8 @@ class Group:
     affine: Affine
     spacing: tuple[float, float, float]
     in_time: bool = False
+    first: int = 1
+    places: int = 0
 
 
 @dataclass(frozen=True)
@@ -127,18 +131,32 @@ class Series:
         """The series without these files: their frames are gaps, on which a group breaks in two."""
         kept = [place for place in range(len(self.instances)) if place not in instances]
         moved = {place: new for new, place in enumerate(kept)}
-        parts = (
-            replace(
-                group,
-                frames=tuple(replace(frame, instance=moved[frame.instance]) for frame in part),
-            )
-            for group in self.groups
-            for whole, part in groupby(group.frames, lambda frame: frame.instance in moved)
-            if whole
-        )
+        parts = []
+        for group in self.groups:
+            places = group.places or len(group.frames)
+            numbered = enumerate(group.frames, group.first)
+            for stays, part in groupby(numbered, lambda frame: frame[1].instance in moved):
+                if stays:
+                    numbers, frames = zip(*part, strict=True)
+                    left = tuple(replace(frame, instance=moved[frame.instance]) for frame in frames)
+                    parts.append(replace(group, frames=left, first=numbers[0], places=places))
         return replace(
             self, instances=tuple(self.instances[place] for place in kept), groups=tuple(parts)
         )
+
+    def place(self, instance: int) -> str:
+        """Where in its stack the only image of a file lies; ``""`` where that says nothing.
+
+        Args:
+            instance: Which of the files.
+        """
+        alone = self.instances[instance].frames == 1
+        for group in self.groups if alone else ():
+            of = group.places or len(group.frames)
+            for number, frame in enumerate(group.frames, group.first):
+                if frame.instance == instance:
+                    return f"place {number} of {of}" if of > 1 else ""
+        return ""
 
     def alone(self, instance: int) -> "Series":
         """The series with one of its files, as index 0: little to send to a worker process."""

@@ -22,6 +22,36 @@ from medclean.signals import Stop
 
 
 @dataclass(frozen=True)
+class Gap:
+    """A file that a derived series lacks.
+
+    Attributes:
+        path: Of the source.
+        flaw: Why it cannot be read.
+        place: Where its image lies in its stack, as in ``place 12 of 24``; ``""`` if nowhere.
+    """
+
+    path: str
+    flaw: str
+    place: str
+
+    @classmethod
+    def of(cls, series: Series, instance: int, flaw: str) -> "Gap":
+        """A file of the whole series."""
+        return cls(series.instances[instance].path, flaw, series.place(instance))
+
+    @property
+    def why(self) -> str:
+        """What is said of the file."""
+        return f"{self.flaw} ({self.place})" if self.place else self.flaw
+
+    @property
+    def note(self) -> str:
+        """What is said of the series."""
+        return f"{self.place} is damaged and left out; none is taken for its neighbour"
+
+
+@dataclass(frozen=True)
 class Work:
     """What it takes to do one series after another.
 
@@ -75,8 +105,8 @@ class Work:
                 continue
             output.copy_beside()
             output.drain()
-            named = {files[place].path: flaw for place, flaw in flaws.items()}
-            return self._commit(series, output, statistics, named)
+            gaps = [Gap.of(whole, *flaw) for flaw in flaws.items()]
+            return self._commit(series, output, statistics, gaps)
         raise MissingError("memory is too small for one slice of it; use a machine with more")
 
     def name(self, series: Series) -> str:
@@ -123,14 +153,14 @@ class Work:
         )
 
     def _commit(
-        self, series: Series, output: Output, statistics: Statistics, flaws: Mapping[str, str]
+        self, series: Series, output: Output, statistics: Statistics, gaps: Sequence[Gap]
     ) -> None:
         kept = output.kept
         uids = [written.uid for written in kept.values() if written.uid]
         if len({*uids} - self.uids) < len(uids):
             raise RuntimeError("two derived instances of one run have the same UID")
         told = {note for written in kept.values() for note in written.notes}
-        notes = sorted({*series.notes, *told})
+        notes = sorted({*series.notes, *told, *(gap.note for gap in gaps if gap.place)})
         if output.no_residual:
             notes.append(f"no residual: {output.no_residual}")
             self.log.warn(f"{self.name(series)}: {notes[-1]}")
@@ -149,10 +179,10 @@ class Work:
                 f"{verdict.crossed}: nothing of it is written; --keep-failed writes it all the same"
             )
         self.uids.update(uids)
-        for path, flaw in flaws.items():
-            self.log.warn(f"{self.name(series)} is incomplete: {path} {flaw}")
-        failed = {path: {"status": "failed", "reason": flaw} for path, flaw in flaws.items()}
+        for gap in gaps:
+            self.log.warn(f"{self.name(series)} is incomplete: {gap.path} {gap.why}")
+        failed = {gap.path: {"status": "failed", "reason": gap.why} for gap in gaps}
         gates = [Exit.GATE_CROSSED] * bool(verdict.crossed)
-        status = Exit.of([Exit.PARTIAL] * bool(flaws) + gates)
+        status = Exit.of([Exit.PARTIAL] * bool(gaps) + gates)
         files = {path: written.sha256 for path, written in kept.items()}
         self.run.commit(series.key, files, record, inputs=output.inputs | failed, status=status)

@@ -1,36 +1,48 @@
 """Which images of a series belong together, in what order, and where in the patient they lie."""
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
-from functools import lru_cache
-from itertools import pairwise
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
+from itertools import groupby, pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from medclean.archive.dicom import mosaic, stacks
 from medclean.archive.dicom.frames import Image
 from medclean.archive.dicom.headers import Header
+from medclean.archive.dicom.places import (
+    SAME_PLACE,
+    Member,
+    Stack,
+    Vector,
+    affine_of,
+    aside,
+    by_place,
+    height,
+    normal_of,
+)
 from medclean.archive.series import Frame, Group, Instance
 
-Vector = NDArray[np.float64]
-
-SAME_PLACE = 0.01  # mm along the normal
 ASIDE = 1.0  # mm in the plane
-GAPS = "{} slice{s} missing, as gaps in an even stack show; none is taken for a neighbour"
+GAPS = "{} slice{s} missing ({}), as gaps in an even stack show; none is taken for a neighbour"
+NAMED = 5  # gaps; of a series with more, something else is wrong
 UNEVEN = "its slices lie at uneven distances"
 SHEARED = "its slices move aside as they follow each other, as with a tilted gantry"
 PASSED = "{} frames of other kinds go through unchanged"
 
 
-class Member(NamedTuple):
-    """A frame of a series with what is known of it."""
+class Part(NamedTuple):
+    """What lies together of a stack.
 
-    frame: Frame
-    image: Image
+    Attributes:
+        stack: Without a gap.
+        first: Place of its first member in the whole, from 1.
+        places: Of the whole, those that are missing among them.
+    """
 
+    stack: Stack
+    first: int
+    places: int
 
-Stack = list[Member]
 
 # What may tell the volumes of a series apart: temporal position, frame reference time (of PET), and
 # the time of acquisition.
@@ -50,7 +62,8 @@ def groups(
     different positions of one stack, without a gap; or they are a cine, at one position and in
     order of time. The frames of one file are apart from those of others, unless it has one only
     or is a part of a concatenation. What has no position, a fault, or a SOP Instance UID that
-    occurred before, is a group by itself; its shape is (0, 0) where the header shows the fault.
+    occurred before, is a group by itself. Where the header shows the fault its shape is (0, 0), and
+    it has its place in a stack all the same, and parts what lies on either side.
 
     Args:
         instances: Files of a series.
@@ -65,16 +78,17 @@ def groups(
                 members.setdefault(key, []).append(Member(Frame(index, number), image))
     found: list[Group] = []
     notes: set[str] = set()
-    absent = 0
+    gaps: list[tuple[int, str]] = []
+    broken = frozenset(index for index, header in enumerate(headers) if header.broken)
     for stack in (stack for alike in members.values() for stack in _stacked(alike)):
-        parts, gone, odd = _even(stack)
-        for part in parts:
-            first = part[0].frame.instance
+        parts, odd = _even(stack)
+        for part in (whole for even in parts for whole in _whole(even, broken)):
+            first = part.stack[0].frame.instance
             found.append(_group(part, instances[first], headers[first]))
-        absent += gone
+        gaps += _gaps(parts)
         notes |= odd
     passed_on = sum(len(instance.passed) for instance in instances if not instance.tiles)
-    notes |= {GAPS.format(absent, s="s"[: absent != 1])} if absent else set()
+    notes |= {_named(gaps)} if gaps else set()
     notes |= {PASSED.format(passed_on)} if passed_on else set()
     return tuple(found), tuple(sorted(notes))
 
@@ -100,24 +114,10 @@ def images_of(header: Header, instance: Instance) -> tuple[Image, ...]:
     return (image,) * instance.frames
 
 
-def normal_of(image: Image) -> Vector | None:
-    """Unit normal of the image plane; None where the header states none that is one."""
-    if image.orientation is None or image.position is None:
-        return None
-    return _normal(image.orientation)
-
-
-@lru_cache(maxsize=256)  # alike for all images of a stack, and asked for several times each
-def _normal(orientation: tuple[float, ...]) -> Vector | None:
-    normal = np.cross(orientation[:3], orientation[3:])
-    length = np.linalg.norm(normal)
-    return normal / length if length > 0.5 else None  # of unit vectors, at right angles, it is 1
-
-
 def _apart(index: int, instance: Instance, header: Header, image: Image) -> tuple[Hashable, ...]:
     """What keeps the frames of a file from those of others; nothing where they may meet."""
     again = instance.occurrence and instance.uid
-    if again or header.broken or normal_of(image) is None:
+    if again or normal_of(image) is None:
         return ("file", index)
     if header.concatenation:
         return ("concatenation", header.concatenation)
@@ -142,7 +142,7 @@ def _stacked(alike: Stack) -> list[Stack]:
     """Volumes, or cines, out of images that differ in position and time only."""
     if normal_of(alike[0].image) is None:
         return [alike]
-    return [stack for station in _stations(alike) for stack in _volumes(_places(station))]
+    return [stack for station in _stations(alike) for stack in _volumes(by_place(station))]
 
 
 def _stations(alike: Stack) -> list[Stack]:
@@ -150,17 +150,17 @@ def _stations(alike: Stack) -> list[Stack]:
 
     Where no plane has two, all are of one, though they may move aside from plane to plane.
     """
-    asides = [_aside(member.image) for member in alike]
-    places = {id(member): aside for member, aside in zip(alike, asides, strict=True)}
-    planes = ([places[id(member)] for member in plane] for plane in _places(alike))
+    asides = [aside(member.image) for member in alike]
+    places = {id(member): lies for member, lies in zip(alike, asides, strict=True)}
+    planes = ([places[id(member)] for member in plane] for plane in by_place(alike))
     if all(np.ptp(plane, axis=0).max() <= ASIDE for plane in planes):
         return [alike]
     stations: list[tuple[Vector, Stack]] = []
-    for member, aside in zip(alike, asides, strict=True):
-        near = (found for at, found in stations if np.abs(aside - at).max() <= ASIDE)
+    for member, lies in zip(alike, asides, strict=True):
+        near = (found for at, found in stations if np.abs(lies - at).max() <= ASIDE)
         station = next(near, None)
         if station is None:
-            stations.append((aside, [member]))
+            stations.append((lies, [member]))
         else:
             station.append(member)
     return [station for _, station in stations]
@@ -196,84 +196,64 @@ def _volumes(places: list[Stack]) -> list[Stack]:
     return [*first, *([member] for place in places for member in place[int(once) :])]
 
 
-def _places(alike: Stack) -> list[Stack]:
-    """Images by position along the normal; those of one position in order of time."""
-    heights = [_height(member.image) for member in alike]
-    places: list[Stack] = []
-    last = -np.inf
-    for index in np.argsort(heights, kind="stable"):
-        if places and heights[index] - last <= SAME_PLACE:
-            places[-1].append(alike[index])
-        else:
-            places.append([alike[index]])
-            last = heights[index]
-    return [sorted(place, key=_in_time) for place in places]
-
-
-def _in_time(member: Member) -> tuple[object, ...]:
-    return (member.image.time, member.frame.instance, member.frame.number)
-
-
-def _aside(image: Image) -> Vector:
-    """Where an image lies in its plane, along its rows and columns, in mm."""
-    axes = np.array(image.orientation or (1, 0, 0, 0, 1, 0), float).reshape(2, 3)
-    return axes @ np.array(image.position or (0, 0, 0), float)
-
-
-def _height(image: Image) -> float:
-    normal = normal_of(image)
-    return 0.0 if normal is None else float(np.dot(normal, image.position or (0, 0, 0)))
-
-
-def _even(stack: Stack) -> tuple[list[Stack], int, set[str]]:
-    """A stack without gaps, or its parts; how many slices the gaps lack; and what is odd."""
+def _even(stack: Stack) -> tuple[list[Part], set[str]]:
+    """A stack without gaps, or its parts; and what is odd about it."""
     normal = normal_of(stack[0].image)
-    heights = [_height(member.image) for member in stack]
+    heights = [height(member.image) for member in stack]
     if normal is None or len(stack) == 1 or heights[-1] - heights[0] <= SAME_PLACE:
-        return [stack], 0, set()
+        return [Part(stack, 1, len(stack))], set()
     gaps = stacks.missing(heights)
     ends = [0, *(place + 1 for place in sorted(gaps)), len(stack)]
     places = np.array([member.image.position for member in stack], float)
     odd = {UNEVEN} if stacks.uneven(heights) else set()
     odd |= {SHEARED} if stacks.sheared(places, normal) else set()
-    return [stack[start:end] for start, end in pairwise(ends)], sum(gaps.values()), odd
+    parts, absent = [], 0
+    for start, end in pairwise(ends):
+        absent += gaps.get(start - 1, 0)
+        parts.append(Part(stack[start:end], start + absent + 1, len(stack) + sum(gaps.values())))
+    return parts, odd
 
 
-def _group(stack: Stack, instance: Instance, header: Header) -> Group:
-    affine = affine_of([member.image for member in stack])
+def _gaps(parts: Sequence[Part]) -> Iterator[tuple[int, str]]:
+    """How many slices are missing between the parts of a stack, and which."""
+    for before, after in pairwise(parts):
+        first, last = before.first + len(before.stack), after.first - 1
+        which = f"place {first}" if first == last else f"places {first} to {last}"
+        yield last - first + 1, f"{which} of {after.places}"
+
+
+def _named(gaps: Sequence[tuple[int, str]]) -> str:
+    """What is said of all gaps of a series."""
+    absent = sum(count for count, _ in gaps)
+    more = ["and others"] if len(gaps) > NAMED else []
+    named = ", ".join([*(which for _, which in gaps[:NAMED]), *more])
+    return GAPS.format(absent, named, s="s"[: absent != 1])
+
+
+def _whole(part: Part, broken: Collection[int]) -> Iterator[Part]:
+    """What lies together of a part, of images of other files than the broken ones; and those."""
+
+    def which(place: tuple[int, Member]) -> int | None:
+        instance = place[1].frame.instance
+        return instance if instance in broken else None
+
+    for _, places in groupby(enumerate(part.stack, part.first), which):
+        numbers, members = zip(*places, strict=True)
+        yield Part([*members], numbers[0], part.places)
+
+
+def _group(part: Part, instance: Instance, header: Header) -> Group:
+    stack = [member.image for member in part.stack]
+    affine = affine_of(stack)
     lengths = np.linalg.norm(affine[:3, :3], axis=0)
     parts = mosaic.side(instance.tiles) if instance.tiles else 1
     shape = (header.rows // parts, header.columns // parts)
     return Group(
-        tuple(member.frame for member in stack),
+        tuple(member.frame for member in part.stack),
         (0, 0) if header.broken else shape,
         tuple(tuple(map(float, row)) for row in affine),
         (float(lengths[0]), float(lengths[1]), float(lengths[2])),
-        in_time=len(stack) > 1 and _height(stack[-1].image) - _height(stack[0].image) <= SAME_PLACE,
+        in_time=len(stack) > 1 and height(stack[-1]) - height(stack[0]) <= SAME_PLACE,
+        first=part.first,
+        places=part.places,
     )
-
-
-def affine_of(stack: Sequence[Image]) -> NDArray[np.float64]:
-    """(slice, row, column, 1) to patient coordinates (LPS) in mm (PS3.3 C.7.6.2.1.1).
-
-    Slices follow from the first position to the last, also where they are sheared, as by a tilted
-    gantry. Where there is one position, the next slice would lie along the normal; where there is
-    none, the axes are the patient's.
-
-    Args:
-        stack: Images in order of position.
-    """
-    first, last = stack[0], stack[-1]
-    rows, columns = first.spacing or (1.0, 1.0)
-    normal = normal_of(first)
-    affine = np.eye(4)
-    if normal is None or first.position is None or first.orientation is None:
-        affine[:3, :3] = [[0, 0, columns], [0, rows, 0], [first.gap, 0, 0]]
-        return affine
-    between = (np.array(last.position) - first.position) / max(len(stack) - 1, 1)
-    stands = np.linalg.norm(between) <= SAME_PLACE
-    affine[:3, 0] = normal * first.gap if stands else between
-    affine[:3, 1] = np.array(first.orientation[3:]) * rows
-    affine[:3, 2] = np.array(first.orientation[:3]) * columns
-    affine[:3, 3] = first.position
-    return affine
