@@ -90,6 +90,11 @@ def test_a_slope_that_means_nothing_is_refused(tmp_path, there, reason):
         {"MRModifierSequence": macro(InversionTimes=[150.0])},
         {"MRImageFrameTypeSequence": typed("ORIGINAL", "PRIMARY", "T2", "NONE")},
         {"UnassignedPerFrameConvertedAttributesSequence": macro(EchoTime="40")},
+        {
+            "UnassignedPerFrameConvertedAttributesSequence": macro(
+                DiffusionGradientOrientation=[0.0, 0.0, 1.0]
+            )
+        },
     ],
 )
 def test_frames_that_differ_are_no_neighbours(tmp_path, different):

@@ -5,10 +5,11 @@ import json
 import numpy as np
 import pytest
 from pydicom import dcmread
-from pydicom.uid import RLELossless
+from pydicom.uid import ImplicitVRLittleEndian, RLELossless
 
 import dicoms
 from derived import series_in
+from medclean.archive.dicom.headers import read_header
 from medclean.archive.dicom.stacks import missing, sheared, uneven
 from medclean.errors import Exit
 from medclean.inference.batches import cut
@@ -219,6 +220,84 @@ def test_b_values_of_vendors_are_told_apart(tmp_path, group, creator, number, vr
             dicoms.save(data, tmp_path / f"{place}-{index}.dcm")
     (series,) = series_in(tmp_path)
     assert stacks(series) == [[0, 2], [1, 3]]
+
+
+DIRECTIONS = ((0.6, -0.8, 0.0), (-0.6, 0.8, 0.0))
+
+
+def of_vendor(group, creator, *elements):
+    """What sets a direction as a vendor does: elements, their VR, and which number they have."""
+
+    def set_to(data, direction):
+        block = data.private_block(group, creator, create=True)
+        for number, vr, part in elements:
+            value = direction if part is None else direction[part]
+            block.add_new(number, vr, f"{value:g}" if vr == "DS" else value)
+
+    return set_to
+
+
+def of_standard(data, direction):
+    data.DiffusionGradientOrientation = list(direction)
+
+
+WAYS = {
+    "standard": of_standard,
+    "Siemens": of_vendor(0x0019, "SIEMENS MR HEADER", (0x0E, "FD", None)),
+    "GE": of_vendor(0x0019, "GEMS_ACQU_01", *((0xBB + k, "DS", k) for k in range(3))),
+    "Philips": of_vendor(
+        0x2005, "Philips MR Imaging DD 001", *((0xB0 + k, "FL", k) for k in range(3))
+    ),
+}
+
+
+def diffusion(folder, way, *, b_value=1000.0, directions=DIRECTIONS):
+    """Two positions of each direction, alike in all else; the series."""
+    for place in range(2):
+        for index, direction in enumerate(directions):
+            number = len(directions) * place + index + 1
+            data = dicoms.image(modality="MR", number=number, position=(0.0, 0.0, 2.5 * place))
+            data.AcquisitionTime = "100000"
+            if b_value is not None:
+                data.DiffusionBValue = b_value
+            WAYS[way](data, list(direction))
+            dicoms.save(data, folder / f"{place}-{index}.dcm", ImplicitVRLittleEndian)
+    (series,) = series_in(folder)
+    return series
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_directions_of_diffusion_never_mix(tmp_path, way):
+    """They would not even if a position has one only of the two."""
+    assert stacks(diffusion(tmp_path / "whole", way)) == [[0, 2], [1, 3]]
+    diffusion(tmp_path / "part", way)
+    (tmp_path / "part" / "0-0.dcm").unlink()
+    (tmp_path / "part" / "1-1.dcm").unlink()
+    (series,) = series_in(tmp_path / "part")
+    assert stacks(series) == [[0], [1]]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_without_diffusion_weighting_there_is_no_direction(tmp_path, way):
+    diffusion(tmp_path, way, b_value=0.0)
+    found = {read_header(tmp_path, path.name).contrast[2:] for path in tmp_path.iterdir()}
+    assert found == {(0.0, "", ())}
+
+
+@pytest.mark.parametrize("way", sorted({*WAYS} - {"standard"}))
+def test_elements_of_vendors_are_no_directions_without_a_b_value(tmp_path, way):
+    series = diffusion(tmp_path, way, b_value=None, directions=[(0.1, 0.2, 0.3)])
+    (header,) = {read_header(tmp_path, f"{place}-0.dcm").contrast for place in range(2)}
+    assert header[2:] == (None, "", ())
+    assert stacks(series) == [[0, 1]]
+
+
+@pytest.mark.parametrize("stated", [[0.0, 0.0, 0.0], [float("nan"), 0.0, 1.0], [1.0, 0.0]])
+def test_what_is_no_direction_tells_nothing(tmp_path, stated):
+    data = dicoms.image(modality="MR", DiffusionBValue=1000.0)
+    data.DiffusionGradientOrientation = stated
+    dicoms.save(data, tmp_path / "a.dcm")
+    assert read_header(tmp_path, "a.dcm").contrast[2:] == (1000.0, "", ())
 
 
 def test_a_file_left_out_is_a_gap(tmp_path):

@@ -37,7 +37,7 @@ class Image(NamedTuple):
         orientation: Image Orientation (Patient).
         spacing: Of rows and columns, mm.
         gap: To the next slice where positions do not tell, mm.
-        contrast: What images of one stack have in common: echo, inversion and b-value, stack.
+        contrast: What images of one stack have in common: echo, inversion, diffusion, stack.
         time: What orders images of one position.
         moment: Temporal position, where it is stated.
         trigger: Trigger delay, ms after the R wave.

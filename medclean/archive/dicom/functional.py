@@ -180,6 +180,8 @@ def _contrast(groups: Groups) -> tuple[Hashable, ...]:
     """What may differ between the frames of one position, but not within a stack."""
     diffusion = groups.macro("MRDiffusionSequence")
     direction = next(iter(diffusion.items("DiffusionGradientDirectionSequence")), _NOTHING)
+    places = (direction, *groups.unassigned)
+    orientations = (numbers(level, "DiffusionGradientOrientation") for level in places)
     velocity = groups.macro("MRVelocityEncodingSequence")
     return (
         groups.macro("FrameContentSequence").text("StackID"),
@@ -187,7 +189,7 @@ def _contrast(groups: Groups) -> tuple[Hashable, ...]:
         groups.number("MRModifierSequence", "InversionTimes", "InversionTime"),
         groups.number("MRDiffusionSequence", "DiffusionBValue", "DiffusionBValue"),
         diffusion.text("DiffusionDirectionality"),
-        _rounded(numbers(direction, "DiffusionGradientOrientation")),
+        _rounded(next(filter(None, orientations), ())),
         _rounded(numbers(velocity, "VelocityEncodingDirection")),
     )
 

@@ -1,6 +1,6 @@
 """What a scan needs to know of a DICOM file; small, so that those of a whole archive fit."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from mmap import ACCESS_READ, mmap
 from pathlib import Path, PurePosixPath
@@ -23,7 +23,7 @@ from medclean.archive.dicom.parse import Directory, NotAnImage, one_reason
 from medclean.archive.dicom.transcode import opened
 from medclean.archive.dicom.values import (
     Values,
-    b_value,
+    diffusion,
     integer,
     number,
     numbers,
@@ -71,7 +71,7 @@ class Header:
         orientation: Image Orientation (Patient): direction of the columns' index, of the rows'.
         spacing: Of rows and columns, mm.
         gap: Spacing Between Slices, else Slice Thickness, else 1; mm.
-        contrast: Echo time, inversion time and b-value, as far as stated.
+        contrast: Echo time, inversion time, b-value and diffusion direction, as far as stated.
         time: What orders images of one position: temporal position, trigger time, frame reference
             time, acquisition date and time.
         trigger: Trigger Time, ms after the R wave.
@@ -116,7 +116,7 @@ class Header:
     orientation: tuple[float, ...] | None
     spacing: tuple[float, ...] | None
     gap: float
-    contrast: tuple[float | None, ...]
+    contrast: tuple[Hashable, ...]
     time: tuple[float, float, float, str]
     trigger: float | None
     vendor_scale: float | None
@@ -236,7 +236,7 @@ def header_of(found: Glance, path: str, selection: Selection = EVERYTHING) -> He
         contrast=(
             number(data, "EchoTime"),
             number(data, "InversionTime"),
-            b_value(data),
+            *diffusion(data),
         ),
         time=(
             number(data, "TemporalPositionIdentifier") or 0.0,

@@ -20,6 +20,11 @@ _B_VALUES = (
     (0x2001, "Philips Imaging DD 001", 0x03),
 )
 _GE_OFFSET = 100_000  # GE adds a multiple of it to some b-values
+_DIRECTIONS = (  # three numbers in one element, or in three that follow each other
+    (0x0019, "SIEMENS MR HEADER", (0x0E,)),
+    (0x0019, "GEMS_ACQU_01", (0xBB, 0xBC, 0xBD)),
+    (0x2005, PHILIPS_SCALE, (0xB0, 0xB1, 0xB2)),
+)
 
 
 class Raw(Protocol):
@@ -120,14 +125,21 @@ def unsigned(data: Values, key: Key) -> int | None:
 
 def real(data: Values, key: Key) -> float | None:
     """The value of an FL or FD, or of a DS that a vendor wrote instead, if it is finite."""
+    values = reals(data, key, 1)
+    return values[0] if values else None
+
+
+def reals(data: Values, key: Key, count: int) -> tuple[float, ...] | None:
+    """So many finite numbers of an FL or FD, or of a DS; None where they are not all there."""
     element = data.get(tag_of(key))
     if not (element and element.value):
         return None
-    kind = {4: "f", 8: "d"}.get(len(element.value))
+    kind = {4 * count: "f", 8 * count: "d"}.get(len(element.value))
     if kind is None or element.VR == "DS":
-        return number(data, key)
-    (value,) = unpack(("<" if element.is_little_endian else ">") + kind, element.value)
-    return value if isfinite(value) else None
+        return numbers(data, key, count)
+    order = "<" if element.is_little_endian else ">"
+    values = unpack(f"{order}{count}{kind}", element.value)
+    return values if all(map(isfinite, values)) else None
 
 
 def vendor_scale(data: Values) -> float | None:
@@ -140,6 +152,20 @@ def vendor_scale(data: Values) -> float | None:
     return (real(data, tag) or None) if tag else None
 
 
+def diffusion(data: Values) -> tuple[float | None, str, tuple[float, ...]]:
+    """What tells diffusion images at one position apart: b-value, directionality and direction.
+
+    Of the directions of vendors only those of a b-value above 0 are believed: elsewhere the
+    elements may serve another purpose. The axes differ by vendor, which does not matter here.
+    """
+    value = b_value(data)
+    if value == 0:
+        return value, "", ()
+    found = reals(data, "DiffusionGradientOrientation", 3) or (value and _direction(data)) or ()
+    direction = tuple(round(along, 3) + 0.0 for along in found)
+    return value, text(data, "DiffusionDirectionality"), direction if any(direction) else ()
+
+
 def b_value(data: Values) -> float | None:
     """Diffusion b-value (0018,9087), or where vendors put it before there was such an element."""
     if (stated := real(data, "DiffusionBValue")) is not None:
@@ -148,6 +174,18 @@ def b_value(data: Values) -> float | None:
         if tag := private(data, group, creator, at):
             value = real(data, tag) if group == 0x2001 else number(data, tag)
             return None if value is None else value % _GE_OFFSET
+    return None
+
+
+def _direction(data: Values) -> tuple[float, ...] | None:
+    """A diffusion direction, where vendors put it before there was an element for it."""
+    for group, creator, places in _DIRECTIONS:
+        if tag := private(data, group, creator, places[0]):
+            if len(places) == 1:
+                return reals(data, tag, 3)
+            read = number if group == 0x0019 else real  # DS of GE, FL of Philips
+            parts = [read(data, tag & ~0xFF | place) for place in places]
+            return None if None in parts else tuple(part or 0.0 for part in parts)
     return None
 
 
