@@ -158,6 +158,11 @@ def _syntaxes() -> Iterator[str]:
     taken = [*encode.NATIVE, ExplicitVRBigEndian, RLELossless, *coded]
     yield from _paragraphs("TRANSFER SYNTAXES", "Read:")
     yield from _items({UID(uid).name: str(uid) for uid in taken})
+    yield ".PP"
+    yield text(
+        "JPEG 2000 codestreams are refused that are cut off, that lack tiles, or whose coded data "
+        "do not end where a decoder does: altered ones, for the most part."
+    )
     written = dict.fromkeys((*encode.NATIVE, *encode.SYNTAXES.values()))
     yield from (".PP", text("Written, always without loss:"))
     yield from _items({uid.name: str(uid) for uid in written})

@@ -307,12 +307,17 @@ def study() -> dict[str, Hostile]:
             later(with_tags)(MOSAIC, modality="MR", ImageType=TYPE), "skipped", "mosaic"
         ),
         # Codecs
-        "j2k-wide": Hostile(codec(JPEG2000Lossless, {8: 60000, 12: 60000}), "failed", "decoded"),
+        "j2k-wide": Hostile(
+            codec(JPEG2000Lossless, {8: 60000, 12: 60000}), "failed", "tiles are missing"
+        ),
         "j2k-huge": Hostile(
             codec(JPEG2000Lossless, dict.fromkeys((8, 12, 24, 28), HUGE), Rows=HUGE, Columns=HUGE),
-            "done",
+            "failed",
+            "do not end",
         ),
-        "j2k-tiles": Hostile(codec(JPEG2000Lossless, {24: 1, 28: 1}), "done"),
+        "j2k-tiles": Hostile(
+            codec(JPEG2000Lossless, {24: 1, 28: 1}), "failed", "1023 of its 1024 tiles are missing"
+        ),
         "jls-wide": Hostile(
             codec(JPEGLSLossless, {7: 65535, 9: 65535}), "failed", "decoded|SIGABRT"
         ),

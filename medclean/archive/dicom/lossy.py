@@ -3,6 +3,7 @@
 from pydicom.uid import HTJ2K, JPEG2000, JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless
 
 from medclean.archive.dicom.elements import Changes, Elements, tag_of
+from medclean.archive.dicom.jpeg2000 import form
 
 _METHODS = {
     JPEGBaseline8Bit: "ISO_10918_1",
@@ -14,10 +15,6 @@ _METHODS = {
     HTJ2K: "ISO_15444_15",
 }
 _EITHER = (JPEG2000, HTJ2K)  # the codestream says whether it is reversible
-_SOC = b"\xff\x4f\xff\x51"  # and SIZ, which always follows
-_FILE = b"\0\0\0\x0cjP"  # a JP2 file, which has no place in DICOM but occurs
-_SOT = 0x90  # the first tile: the main header ends
-_WAVELET = {0x52: 11, 0x53: 8}  # COD, COC: where in the segment the transformation stands
 
 
 def lossy_history(source: Elements, syntax: str, pixels: int) -> Changes:
@@ -53,26 +50,15 @@ def lossy_history(source: Elements, syntax: str, pixels: int) -> Changes:
 
 
 def irreversible(codestream: bytes) -> bool:
-    """Whether a JPEG 2000 codestream uses the 9-7 wavelet, which rounds (ISO 15444-1 A.6.1, A.6.2).
+    """Whether a JPEG 2000 codestream uses the 9-7 wavelet, which rounds.
 
     One of the reversible wavelet whose last bits were cut away cannot be told from a whole one.
 
     Args:
-        codestream: From its SOC marker, or with a file header before it; what begins otherwise is a
-            further fragment of one.
+        codestream: As ``jpeg2000.segments`` has it.
     """
-    if not codestream.startswith((_SOC, _FILE)):
-        return False
-    at = codestream.find(_SOC) + 2
-    while at >= 2 and codestream[at : at + 1] == b"\xff":
-        marker, segment = codestream[at + 1], codestream[at + 2 : at + 14]
-        length = int.from_bytes(segment[:2], "big")
-        if marker in _WAVELET and segment[_WAVELET[marker] :][:1] == b"\0":
-            return True
-        if marker == _SOT or length < 2:
-            break
-        at += 2 + length
-    return False
+    found = form(codestream)
+    return found is not None and found.rounds
 
 
 def _stated(source: Elements, key: str) -> list[bytes]:

@@ -1,5 +1,6 @@
 """Pixel data decoded: what ``pydicom`` gives as ``pixel_array``, faster where there is a way."""
 
+from contextlib import suppress
 from math import prod
 from mmap import mmap
 from typing import Any
@@ -10,10 +11,14 @@ from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.encaps import generate_frames
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import (
+    HTJ2K,
+    JPEG2000,
     UID,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
+    HTJ2KLossless,
+    HTJ2KLosslessRPCL,
     ImplicitVRLittleEndian,
     JPEG2000Lossless,
     JPEGExtended12Bit,
@@ -24,6 +29,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
+from medclean.archive.dicom import jpeg2000
 from medclean.archive.dicom.elements import tag_of
 from medclean.archive.dicom.headers import Header
 from medclean.archive.dicom.lossless import is_plain_lossless
@@ -49,6 +55,8 @@ _FASTEST = {
     JPEGLSNearLossless: "pyjpegls",
     JPEG2000Lossless: "pylibjpeg",
 }
+_JPEG_2000 = (JPEG2000Lossless, JPEG2000)
+_HTJ2K = (HTJ2KLossless, HTJ2KLosslessRPCL, HTJ2K)
 
 
 def decode(data: FileDataset, header: Header) -> Integers:
@@ -74,7 +82,11 @@ def decode(data: FileDataset, header: Header) -> Integers:
 
 
 def decode_quickly(opened: Opened, header: Header) -> Integers | None:
-    """The same pixels from a file taken apart; None where that needs all that pydicom knows."""
+    """The same pixels from a file taken apart; None where that needs all that pydicom knows.
+
+    Raises:
+        DataError: They are damaged.
+    """
     elements = opened.elements
     span = elements.spans[tag_of("PixelData")]
     if opened.syntax in _LITTLE_ENDIAN:
@@ -89,8 +101,12 @@ def decode_quickly(opened: Opened, header: Header) -> Integers | None:
             return _jpeg_lossless(value, header)
         if syntax == RLELossless:
             return _rle(value, header)
+        if syntax in _JPEG_2000:
+            return _jpeg_2000(value, header)
         if syntax in _FASTEST:
             return _array(_image(value, header), header, syntax, _FASTEST[syntax])
+    except DataError:
+        raise
     except BaseException as error:  # codecs in Rust panic; pydicom tries others, and says why not
         if isinstance(error, KeyboardInterrupt | SystemExit):
             raise
@@ -118,6 +134,8 @@ def _kind(header: Header) -> str:
 
 def _by_pydicom(data: FileDataset, header: Header, syntax: UID) -> Integers:
     data.file_meta.TransferSyntaxUID = syntax
+    if syntax in (*_JPEG_2000, *_HTJ2K):
+        _refuse_damaged(data.PixelData, header, syntax)
     fastest = _FASTEST.get(syntax)
     try:
         return _array(data, header, syntax, fastest or "")
@@ -177,6 +195,36 @@ def _jpeg_lossless(value: bytes, header: Header) -> Integers | None:
     if int(array.max()) >> header.stored:  # decoders do not agree on what that means
         return None
     return array.astype(_kind(header).replace("i", "u"), copy=False).view(_kind(header))
+
+
+def _jpeg_2000(value: bytes, header: Header) -> Integers | None:
+    """JPEG 2000 of one grey component that loses nothing: whoever decodes it gets the same."""
+    frames = list(generate_frames(value, number_of_frames=header.frames))
+    wanted = jpeg2000.Form(1, header.stored, header.signed, rounds=False)
+    if len(frames) != header.frames or any(jpeg2000.form(frame) != wanted for frame in frames):
+        return None
+    array = np.stack([jpeg2000.decoded(frame) for frame in frames])
+    if array.shape != (header.frames, header.rows, header.columns):
+        return None
+    return array.astype(_kind(header), copy=False)
+
+
+def _refuse_damaged(value: bytes, header: Header, syntax: UID) -> None:
+    """Nothing, unless something tells that JPEG 2000 codestreams are damaged: decoders do not.
+
+    Raises:
+        DataError: They are.
+    """
+    try:
+        frames = list(generate_frames(value, number_of_frames=header.frames))
+    except ValueError:
+        return  # it cannot be told where they begin: pydicom will say so
+    for frame in frames:
+        if syntax in _HTJ2K:  # which has no arithmetic coder
+            jpeg2000.refuse_faulty(frame)
+        else:
+            with suppress(RuntimeError, ValueError):  # likewise
+                jpeg2000.decoded(frame)
 
 
 def _twelve_bits(data: FileDataset, header: Header) -> Integers:
