@@ -218,8 +218,9 @@ _LIMITED = {
 def _limits() -> Iterator[str]:
     yield from _paragraphs(
         "LIMITS",
-        "Beyond these a file fails, and no other with it; --limits of medclean-denoise(1), or the "
-        "variable MEDCLEAN_LIMITS, sets others. They hold for NIfTI, too, as far as they apply.",
+        "Beyond these a file fails, and no other with it; --limits of medclean-denoise(1) and "
+        "medclean-train(1), or the variable MEDCLEAN_LIMITS, sets others. They hold for NIfTI, "
+        "too, as far as they apply.",
     )
     yield from _items({f"{name}={value}": _LIMITED[name] for name, value in Limits().items()})
 

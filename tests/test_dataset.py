@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import dicoms
+from derived import Here
 from little_dataset import write_image
 from medclean.archive.dataset import SPLITS, Case, Dataset, gather, split
 from medclean.archive.dicom.scan import scan as scan_dicom
@@ -26,7 +27,7 @@ SHARES = {"train": 0.7, "validation": 0.15, "test": 0.15}
 
 def gathered(root, *, modality="MR", patient=None):
     paths = [found.path for found in walk(root)]
-    return gather(root, scan_nifti(root, paths, modality=modality), patient=patient)
+    return gather(root, scan_nifti(root, paths, Here(), modality=modality), patient=patient)
 
 
 def of_patients(patients, stated=()):

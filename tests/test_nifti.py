@@ -4,6 +4,7 @@ import gzip
 import json
 import re
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import nibabel as nib
@@ -12,14 +13,22 @@ import pytest
 from hypothesis import given as forall
 from hypothesis import strategies as st
 
+from derived import Here
+from medclean.archive.nifti import scan as scanning
 from medclean.archive.nifti.header import read_header, stored_values, unpacked_whole
 from medclean.archive.nifti.read import read, read_volume
-from medclean.archive.nifti.scan import scan, takes
+from medclean.archive.nifti.scan import takes
 from medclean.archive.nifti.write import sidecars, write
 from medclean.archive.numbers import to_stored, unchanged
+from medclean.archive.series import Scan
+from medclean.archive.workers import Workers
 from medclean.errors import DataError
 
 AFFINE = np.array([[-0.9, 0, 0.1, 10], [0, 1.1, 0, -20], [0.1, 0, 3, 30], [0, 0, 0, 1.0]])
+
+
+def scan(root: Path, paths: list[str], **how: Any) -> Scan:
+    return scanning.scan(root, paths, Here(), **how)
 
 
 def save(
@@ -244,6 +253,29 @@ def test_a_file_that_cannot_be_opened_is_failed(tmp_path: Path) -> None:
     (tmp_path / "a.nii").symlink_to(tmp_path / "nowhere")
     (left,) = scan(tmp_path, ["a.nii"]).left_out
     assert (left.status, left.reason) == ("failed", "cannot be read: No such file or directory")
+
+
+def test_a_header_that_takes_too_long_fails_alone(tmp_path: Path) -> None:
+    """A gzip stream names its file, in a name that does not end: Python reads it byte by byte."""
+    save(tmp_path / "good.nii.gz", ramp(4, 4, 3))
+    with (tmp_path / "endless.nii.gz").open("wb") as file:
+        file.write(b"\x1f\x8b\x08\x08" + bytes(6))
+        for _ in range(200):
+            file.write(b"x" * (1 << 20))
+    with Workers(1, seconds=3) as workers:
+        found = scanning.scan(tmp_path, ["endless.nii.gz", "good.nii.gz"], workers)
+    assert [series.instances[0].path for series in found.series] == ["good.nii.gz"]
+    (left,) = found.left_out
+    assert (left.path, left.status) == ("endless.nii.gz", "failed")
+    assert "longer than 3 s" in left.reason
+
+
+@pytest.mark.parametrize("begin", [b"\x1f\x8b\x08\x08" + bytes(6), b""], ids=["gzip", "plain"])
+def test_a_name_alone_does_not_make_us_read_a_whole_file(tmp_path: Path, begin: bytes) -> None:
+    (tmp_path / "a.hdr.gz").write_bytes(begin + b"x" * (1 << 26))
+    before = perf_counter()
+    assert not takes(tmp_path, "a.hdr.gz")
+    assert perf_counter() - before < 0.5
 
 
 def test_an_unusable_orientation_falls_back_on_the_voxel_size(tmp_path: Path) -> None:

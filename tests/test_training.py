@@ -21,6 +21,7 @@ import torch
 from safetensors.torch import load_file
 
 import little_dataset
+from derived import Here
 from little_dataset import job, make_dataset, write_image
 from medclean import checkpoints
 from medclean.archive.nifti.read import read_volume
@@ -313,13 +314,20 @@ def test_wrong_settings_are_refused_before_anything_is_written(
     assert not (tmp_path / "run").exists()
 
 
+def test_an_image_beyond_a_limit_is_left_out(dataset, tmp_path):
+    with pytest.raises(DataError, match="the limit is 1KiB, --limits"):
+        train(job(dataset, tmp_path / "run", limits="pixels=1KiB"), QUIET)
+    with pytest.raises(UsageError, match="limits"):
+        train(job(dataset, tmp_path / "run", limits="depth=3"), QUIET)
+
+
 @pytest.fixture
 def samples(dataset, tmp_path):
     from medclean.archive.dataset import gather
     from medclean.archive.nifti.scan import scan
     from medclean.files import walk
 
-    found = scan(dataset, [entry.path for entry in walk(dataset)])
+    found = scan(dataset, [entry.path for entry in walk(dataset)], Here())
     slices = cached(
         gather(dataset, found).cases, tmp_path / "cache", report=lambda line: None, stop=Stop()
     )

@@ -17,8 +17,8 @@ from medclean.archive.acquisition import body_part
 from medclean.archive.cases import Cases, Entry
 from medclean.archive.dicom.parse import parse_header
 from medclean.archive.nifti.header import sidecar
-from medclean.archive.nifti.scan import scan as scan_nifti
-from medclean.archive.series import Scan, Series
+from medclean.archive.nifti.scan import look
+from medclean.archive.series import LeftOut, Scan, Series
 from medclean.archive.splits import SPLITS, dealt, parts_of_fold
 from medclean.errors import DataError, NothingToDo, UsageError
 from medclean.volume import Volume, scale_of
@@ -205,11 +205,10 @@ def split(dataset: Dataset, shares: Mapping[str, float], seed: int) -> dict[str,
 def _recorded(root: Path, entry: Entry, known: Cases) -> Iterable[Case]:
     """The stacks of one image of ``cases.json``."""
     path = str(entry["files"]["image"])
-    scan = scan_nifti(root, [path], modality=entry["modality"])
-    for left in scan.left_out:
-        raise DataError(f"{path}: {left.reason}; prepare the data set again")
-    (series,) = scan.series
-    series = replace(series, unit=entry["unit"])
+    (found,) = look(root, [path], modality=entry["modality"])
+    if isinstance(found, LeftOut):
+        raise DataError(f"{path}: {found.reason}; prepare the data set again")
+    series = replace(found, unit=entry["unit"])
     who = (str(entry["patient"]), str(entry["body_part"]))
     for group in range(len(series.groups)):
         share, normaliser = float(entry["noise_share"]), known.normaliser.get(series.modality, "")

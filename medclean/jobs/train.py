@@ -130,6 +130,14 @@ class TrainJob:
     workers: Annotated[int | None, Setting("Processes that cut patches; chosen if not given.")] = (
         None
     )
+    limits: Annotated[
+        str | None,
+        Setting(
+            "What an image may ask of this machine before it is left out, as in pixels=12GiB; see "
+            "LIMITS in medclean-conformance(7).",
+            metavar="LIMIT=VALUE,...",
+        ),
+    ] = None
     tf32: Annotated[
         bool, Setting("Let a GPU round the factors of float32 products to TF32.", "result")
     ] = False

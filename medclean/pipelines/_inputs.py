@@ -88,7 +88,16 @@ def find(
     nifti = [path for path in paths if takes(inputs.root, path)]
     npy = [path for path in paths if arrays and array.takes(path)]
     others = sorted({*paths}.difference(nifti, npy))
-    with log.bar("headers", len(others), "file") as bar:
+    with log.bar("headers", len(paths) - len(npy), "file") as bar:
+        images = scan_nifti(
+            inputs.root,
+            nifti,
+            workers,
+            modality=modality,
+            include=include,
+            selection=selection,
+            progress=bar.advance,
+        )
         dicom = scan_dicom(
             inputs.root,
             others,
@@ -97,7 +106,6 @@ def find(
             selection=selection,
             progress=bar.advance,
         )
-    images = scan_nifti(inputs.root, nifti, modality=modality, include=include, selection=selection)
     coils = array.scan(inputs.root, npy, selection=selection)
     found = (*dicom.series, *images.series, *coils.series)
     series = sorted(found, key=lambda s: s.instances[0].path)

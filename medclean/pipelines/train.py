@@ -7,6 +7,7 @@ from pathlib import Path
 
 from medclean.archive.cases import CASES
 from medclean.archive.dataset import Case, Dataset, gather, prepared, split
+from medclean.archive.limits import Limits, limited, limits
 from medclean.archive.runs import refuse_overlap
 from medclean.archive.runs.lock import hold
 from medclean.archive.workers import Workers
@@ -52,7 +53,7 @@ def train(job: TrainJob, log: Log) -> Path:
         GateCrossed: The training diverged.
         Stopped: A signal said so; the run can be resumed.
     """
-    with joined(os.environ) as world:
+    with limited(Limits.of(job.limits)), joined(os.environ) as world:
         log = log if world.rank == 0 else Log(quiet=True)
         runs = {seed: _train(one, log, world) for seed, one in job.each.items()}
         if len(runs) == 1:
@@ -124,7 +125,9 @@ def _dataset(job: TrainJob, log: Log) -> Dataset:
     if job.fold is not None:
         raise UsageError(f"--fold {job.fold}: {job.dataset} was not made by `medclean prepare`")
     inputs = Inputs.of([job.dataset])
-    with Workers(processors()) as workers:
+    within = limits()
+    memory = within.memory or None
+    with Workers(processors(), seconds=within.seconds, limit_bytes=memory) as workers:
         scan = find(inputs, workers, log, modality=job.modality)
     for left in scan.left_out:
         if left.status == "failed":

@@ -4,7 +4,6 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import TypeAlias
 
@@ -14,14 +13,13 @@ from medclean.archive.dicom.grouping import groups
 from medclean.archive.dicom.headers import Header, read_headers
 from medclean.archive.dicom.kinds import choose, modality_of, unit_of
 from medclean.archive.dicom.uids import hashed_uid
+from medclean.archive.looking import looked_at
 from medclean.archive.selection import EVERYTHING, Selection
 from medclean.archive.series import Instance, LeftOut, Scan, Series, key_of
 from medclean.archive.workers import Workers
-from medclean.errors import DataError
 
 Uids: TypeAlias = tuple[str, str]  # Study and Series Instance UID
 
-_CHUNK = 64  # files that a worker reads the headers of at a time
 _LAST_NUMBER = (1 << 31) - 1  # of an IS
 
 
@@ -47,7 +45,7 @@ def scan(
     headers: list[Header] = []
     left_out: list[LeftOut] = []
     look = partial(read_headers, root, selection=selection)
-    for found in _headers(look, paths, workers, progress):
+    for found in looked_at(look, paths, workers, progress):
         if isinstance(found, LeftOut):
             left_out.append(found)
         else:
@@ -107,31 +105,6 @@ def _frames(header: Header) -> int:
     if header.broken:
         return 1
     return mosaic.side(header.tiles) ** 2 if header.tiles else header.frames
-
-
-def _headers(
-    look: Callable[[tuple[str, ...]], list[Header | LeftOut]],
-    paths: Iterable[str],
-    workers: Workers,
-    progress: Callable[[int], object],
-) -> Iterator[Header | LeftOut]:
-    """Headers in the order of the paths. Where a worker is lost, its files are tried one by one."""
-    for chunk, done in workers.map(look, _chunks(paths)):
-        try:
-            yield from done.result()
-        except DataError:
-            for (path,), alone in workers.map(look, [(path,) for path in chunk]):
-                try:
-                    yield from alone.result()
-                except DataError as error:
-                    yield LeftOut(path, "failed", str(error))
-        progress(len(chunk))
-
-
-def _chunks(paths: Iterable[str]) -> Iterator[tuple[str, ...]]:
-    paths = iter(paths)
-    while chunk := tuple(islice(paths, _CHUNK)):
-        yield chunk
 
 
 def _occurrences(headers: Iterable[Header]) -> Iterator[int]:

@@ -1,10 +1,12 @@
 """Which NIfTI files of a tree can be denoised."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from medclean.archive.looking import looked_at
 from medclean.archive.nifti.header import (
     ENDINGS,
     SIDECARS,
@@ -17,6 +19,7 @@ from medclean.archive.nifti.header import (
 from medclean.archive.nifti.read import modality_of
 from medclean.archive.selection import EVERYTHING, MODALITY, PATH, Selection
 from medclean.archive.series import Affine, Frame, Group, Instance, LeftOut, Scan, Series, key_of
+from medclean.archive.workers import Workers
 from medclean.errors import DataError
 from medclean.volume import UNITS
 
@@ -40,33 +43,51 @@ def image_of(root: Path, path: str) -> str | None:
 def scan(
     root: Path,
     paths: Iterable[str],
+    workers: Workers,
     *,
     modality: str | None = None,
     include: Collection[str] = (),
     selection: Selection = EVERYTHING,
+    progress: Callable[[int], object] = lambda files: None,
 ) -> Scan:
     """Read the headers of NIfTI files; each is a series of its own.
 
     Args:
         root: What the paths are relative to.
         paths: Files of any kind, with ``/``.
+        workers: Read the headers, and what lies beside them.
         modality: Of files whose sidecar does not state one.
         include: Kinds that are let in, of those that are skipped else: ``"map"`` or ``"all"``.
         selection: Which of them are asked for, by path and modality: all that these files state.
+        progress: Called with the number of files that were looked at since.
     """
-    series: list[Series] = []
-    left_out: list[LeftOut] = []
+    here = partial(look, root, modality=modality, include=tuple(include), selection=selection)
+    found = list(looked_at(here, paths, workers, progress))
+    left_out = tuple(one for one in found if isinstance(one, LeftOut))
+    return Scan(tuple(one for one in found if isinstance(one, Series)), left_out)
+
+
+def look(
+    root: Path,
+    paths: Iterable[str],
+    *,
+    modality: str | None = None,
+    include: Collection[str] = (),
+    selection: Selection = EVERYTHING,
+) -> list[Series | LeftOut]:
+    """The series in some files, or why there is none, as in ``scan``; can run in a worker."""
+    found: list[Series | LeftOut] = []
     for path in paths:
         try:
-            found = _series(root, path, modality, include)
-            if refusal := selection.refusal({PATH: (path,), MODALITY: (found.modality,)}):
+            series = _series(root, path, modality, include)
+            if refusal := selection.refusal({PATH: (path,), MODALITY: (series.modality,)}):
                 raise NoImage(refusal)
-            series.append(found)
+            found.append(series)
         except NoImage as error:
-            left_out.append(LeftOut(path, "skipped", str(error)))
+            found.append(LeftOut(path, "skipped", str(error)))
         except DataError as error:
-            left_out.append(LeftOut(path, "failed", str(error)))
-    return Scan(tuple(series), tuple(left_out))
+            found.append(LeftOut(path, "failed", str(error)))
+    return found
 
 
 def _series(root: Path, name: str, modality: str | None, include: Collection[str]) -> Series:
