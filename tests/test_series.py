@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from time import monotonic, sleep
 from types import ModuleType, SimpleNamespace
 
 import numpy as np
@@ -14,6 +15,7 @@ import dicoms
 from medclean.errors import Exit, Stopped, UsageError
 from medclean.jobs.denoise import DenoiseJob
 from medclean.log import Log
+from medclean.models import _matched
 from medclean.pipelines.denoise import denoise
 from test_denoise import tree
 
@@ -100,3 +102,30 @@ def test_a_series_is_not_turned(study, bm4d, tmp_path):
     with pytest.raises(UsageError, match="takes a series at once"):
         run(study, tmp_path / "out", ensemble=True)
     assert not (tmp_path / "out").exists()
+
+
+def test_what_takes_long_gives_signs_of_life(monkeypatch):
+    monkeypatch.setattr(_matched, "SIGN", 0.01)
+    signs = []
+    ended = _matched.with_signs_of_life(lambda: (sleep(0.2), "result")[1], lambda: signs.append(1))
+    assert ended == "result"
+    assert len(signs) > 5
+    with pytest.raises(MemoryError):
+        _matched.with_signs_of_life(lambda: _raise(MemoryError), list)
+
+
+def test_a_stop_does_not_wait_for_what_takes_long(monkeypatch):
+    monkeypatch.setattr(_matched, "SIGN", 0.01)
+    began, signs = monotonic(), iter([None, None, Stopped("SIGTERM", Exit.STOPPED)])
+
+    def sign():
+        if error := next(signs):
+            raise error
+
+    with pytest.raises(Stopped):
+        _matched.with_signs_of_life(lambda: sleep(5), sign)
+    assert monotonic() - began < 2
+
+
+def _raise(error):
+    raise error

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from medclean.models._base import Model
-from medclean.models._matched import with_room
+from medclean.models._matched import with_room, with_signs_of_life
 from medclean.models._told import Told
 from medclean.volume import Given
 
@@ -55,10 +55,13 @@ def _removed(volume: NDArray[Any], sigma: float, progress: Callable[[float], Non
     profile = BM4DProfile() if len(volume) >= DEEP else BM4DProfile2D()
     profile.num_threads = 1
     noisy = np.moveaxis(volume, 0, -1)  # blocks may be flat along the last axis
-    progress(0.0)
-    pilot = bm4d(noisy, sigma, profile, BM4DStages.HARD_THRESHOLDING)
-    progress(FIRST)
-    denoised = np.moveaxis(bm4d(noisy, sigma, profile, pilot), -1, 0)
+
+    def stage(share: float, takes: Any) -> NDArray[Any]:
+        work = partial(bm4d, noisy, sigma, profile, takes)
+        return with_signs_of_life(work, partial(progress, share))
+
+    pilot = stage(0.0, BM4DStages.HARD_THRESHOLDING)
+    denoised = np.moveaxis(stage(FIRST, pilot), -1, 0)
     progress(1.0)
     return denoised
 

@@ -1,6 +1,7 @@
 """Slices through an engine in this process."""
 
 from collections.abc import Mapping
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,6 +36,7 @@ class Slices:
     def __init__(self, work: Work, how: "Denoising", rung: Rung, modality: str) -> None:
         self.work, self.how, self.rung = work, how, rung
         self.dtype = how.denoiser.dtype(modality, how.precision)
+        self._began = 0.0  # the batch at hand
         self.engine = Engine.on(
             rung,
             how.denoiser.model(modality),
@@ -67,6 +69,7 @@ class Slices:
             images, given = self._prepared(series, this, pixels, statistics)
             if this is todo[0] and (change := engine.tiles_differ(images, given)) is not None:
                 output.facts["tiles_differ"] = change
+            self._began = monotonic()
             return engine.denoise(images, given)
 
         feed(self.work, series, output, todo, compute, ahead=AHEAD if batch else 0)
@@ -94,4 +97,6 @@ class Slices:
         """What a model of whole series calls now and then: it may take an hour for one."""
         work = self.work
         work.stop.check()
-        work.bar.note(f"{self.how.name} on {self.rung.device}, {share:.0%} of a series")
+        minutes = int(monotonic() - self._began) // 60
+        since = f" after {minutes} min" if minutes else ""
+        work.bar.note(f"{self.how.name} on {self.rung.device}, {share:.0%} of a series{since}")
