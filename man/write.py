@@ -83,6 +83,10 @@ MORE = {
             "frame. A series in which a pixel changed by more than signed 16 bits can say has "
             "none, nor has a multi-frame object without functional groups; a line says so. A "
             "study with a folder residual of its own is refused where names would clash.",
+            "A series of which a file cannot be read is not written, unless --allow-gaps is given. "
+            "A file that cannot be opened, or be parsed, does not say which series it is of: it "
+            "fails by itself and counts as a series, and the others of its folder are written; "
+            "where that leaves a gap in a stack, a line names its place.",
             "A run that was stopped goes on when the same command is run again, and ends with the "
             "same bytes as one that was not.",
             "Expressions of --select and --exclude are conditions, with a comma for and: "

@@ -12,7 +12,7 @@ from medclean.archive.dicom import mosaic
 from medclean.archive.dicom.plan import plan
 from medclean.archive.dicom.read import read
 from medclean.errors import Exit
-from test_denoise import run
+from test_denoise import manifest, run
 
 TYPE = ["ORIGINAL", "PRIMARY", "M", "ND", "MOSAIC"]
 
@@ -77,10 +77,35 @@ def test_each_tile_is_a_slice_in_its_place(tmp_path, stated):
     assert source.frames == ()
 
 
+def uncountable(tmp_path, **how):
+    dicoms.save(image(**{"stated": "", **how}), tmp_path / "in" / "a.dcm")
+    return tmp_path / "in", tmp_path / "out"
+
+
 @pytest.mark.parametrize("stated", ["", "damaged"])
-def test_without_their_number_they_are_skipped(tmp_path, stated):
-    dicoms.save(image(stated=stated), tmp_path / "a.dcm")
-    assert not series_in(tmp_path)
+def test_without_their_number_only_identity_takes_them_as_one_image(tmp_path, stated):
+    study, out = uncountable(tmp_path, stated=stated)
+    (series,) = series_in(study)
+    assert [(len(group.frames), group.shape) for group in series.groups] == [(1, (24, 18))]
+    assert run(study, out, "identity", residual=True).exit == Exit.DONE
+    np.testing.assert_array_equal(
+        dcmread(out / "a.dcm").pixel_array, dcmread(study / "a.dcm").pixel_array
+    )
+    assert not dcmread(out / "residual" / "a.dcm").pixel_array.any()
+    assert run(study, tmp_path / "other", "gaussian").exit == Exit.NOTHING_TO_DO
+    (line,) = manifest(tmp_path / "other")["inputs"]
+    assert line["reason"].startswith("a mosaic whose tiles cannot be counted")
+    assert line["reason"].endswith("only --model identity takes it")
+
+
+def test_others_of_their_series_are_done_without_them(tmp_path):
+    study, out = uncountable(tmp_path)
+    dicoms.save(image(size=(20, 16), number=2), study / "b.dcm")
+    assert run(study, out, "gaussian:sigma=1").exit == Exit.DONE
+    lines = {line["path"]: line for line in manifest(out)["inputs"]}
+    assert (lines["a.dcm"]["status"], lines["b.dcm"]["status"]) == ("skipped", "done")
+    assert "cannot be counted" in lines["a.dcm"]["reason"]
+    assert not dcmread(out / "b.dcm").SeriesDescription.endswith("INCOMPLETE")
 
 
 @pytest.mark.parametrize("tiles", [0, 17, 60000])
@@ -88,7 +113,8 @@ def test_a_number_that_does_not_fit_is_not_believed(tmp_path, tiles):
     data = image()
     data[0x0019100A].value = tiles
     dicoms.save(data, tmp_path / "a.dcm")
-    assert not series_in(tmp_path)
+    (series,) = series_in(tmp_path)
+    assert series.bare
 
 
 def test_each_tile_is_done_by_itself(tmp_path):

@@ -157,6 +157,18 @@ def test_a_series_with_missing_slices_fails_by_name_or_is_taken_in_parts(tmp_pat
     assert [case["shape"][0] for case in summary.cases] == [4, 3]
 
 
+def test_what_does_not_say_what_its_images_are_is_skipped(tmp_path):
+    kind = ["ORIGINAL", "PRIMARY", "M", "ND", "MOSAIC"]
+    mosaic = dicoms.image(modality="MR", series=7, ImageType=kind, PatientID="P1")
+    dicoms.save(mosaic, tmp_path / "in" / "mosaic.dcm")
+    write_series(tmp_path / "in" / "ct")
+    summary = run(tmp_path / "in", tmp_path / "out")
+    assert (summary.exit, summary.done, summary.skipped) == (Exit.DONE, 1, 1)
+    manifest = json.loads((tmp_path / "out" / "medclean-run" / "manifest.json").read_text())
+    (reason,) = [line["reason"] for line in manifest["inputs"] if line["path"] == "mosaic.dcm"]
+    assert reason.startswith("a mosaic whose tiles cannot be counted")
+
+
 def test_a_series_of_two_patients_fails_and_a_file_that_occurs_twice_counts_once(tmp_path):
     write_series(tmp_path / "in" / "mixed", series="mixed")
     path = tmp_path / "in" / "mixed" / "0002.dcm"

@@ -87,10 +87,6 @@ def test_kinds(tmp_path, modality, elements, kind):
 @pytest.mark.parametrize(
     ("elements", "reason"),
     [
-        (
-            {"modality": "MR", "ImageType": ["ORIGINAL", "PRIMARY", "M", "MOSAIC"]},
-            "a mosaic whose tiles cannot be counted",
-        ),
         ({"SOPClassUID": uids.SegmentationStorage}, "not an image object"),
         ({"PhotometricInterpretation": "PALETTE COLOR"}, "not a monochrome integer image"),
         ({"SamplesPerPixel": 3, "PhotometricInterpretation": "RGB"}, "not a monochrome"),

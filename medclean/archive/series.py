@@ -27,7 +27,8 @@ class Instance:
         repaired: The source has an empty or missing Type 1 UID, which was made good.
         passed: Its images, by number, that go through unchanged, as they are of other kinds.
         tiles: How many tiles of a mosaic show a slice; its images are tiles. 0 for other files.
-        bare: A multi-frame object that does not say what its frames are.
+        bare: Why it does not say what its images are, a multi-frame object or a mosaic; ``""`` for
+            all that do.
         vendor_units: Its real-world values are those of Philips, DV / (RS x SS), because the
             images of its series differ in scale.
         notes: What is odd about it, and harmless; for the manifest.
@@ -43,7 +44,7 @@ class Instance:
     repaired: bool = False
     passed: tuple[int, ...] = ()
     tiles: int = 0
-    bare: bool = False
+    bare: str = ""
     vendor_units: bool = False
     notes: tuple[str, ...] = ()
 
@@ -117,9 +118,9 @@ class Series:
         return tuple(sorted({instance.kind for instance in self.instances} - {""}))
 
     @property
-    def bare(self) -> bool:
-        """Whether it has a multi-frame object that does not say what its frames are."""
-        return any(instance.bare for instance in self.instances)
+    def bare(self) -> str:
+        """Why one of its instances does not say what its images are; ``""`` where all do."""
+        return next((instance.bare for instance in self.instances if instance.bare), "")
 
     @property
     def fingerprint(self) -> str:
@@ -195,6 +196,21 @@ class Scan:
     series: tuple[Series, ...]
     left_out: tuple[LeftOut, ...]
     located: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+
+    def without_bare(self, why: str) -> "Scan":
+        """Files that do not say what their images are left out, where others of their series do.
+
+        Args:
+            why: They are not taken then.
+        """
+        left_out, series = list(self.left_out), []
+        for one in self.series:
+            bare = {place: file for place, file in enumerate(one.instances) if file.bare}
+            some = len(bare) < len(one.instances)
+            series.append(one.without(bare) if some else one)
+            for file in bare.values() if some else ():
+                left_out.append(LeftOut(file.path, "skipped", f"{file.bare}: {why}"))
+        return replace(self, series=tuple(series), left_out=tuple(left_out))
 
 
 def key_of(parts: Iterable[str]) -> str:

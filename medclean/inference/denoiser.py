@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from medclean.models._base import Model
 
 TRAINED = ("gan", "network")
+BARE = "only --model identity takes it"  # what does not say what its images are
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ class Denoiser:
     def refusal(self, series: Series) -> str | None:
         """Why a series is not for this model; None where it is."""
         if series.bare and self.name != "identity":
-            return "multi-frame without functional groups: only --model identity takes it"
+            return f"{series.bare}: {BARE}"
         if self.plain:
             return None
         if series.modality in self.trained:

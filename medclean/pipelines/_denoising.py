@@ -13,7 +13,7 @@ from medclean.archive.runs import default_out
 from medclean.archive.series import Series
 from medclean.device import Precision
 from medclean.errors import Exit, UsageError
-from medclean.inference.denoiser import Denoiser
+from medclean.inference.denoiser import BARE, Denoiser
 from medclean.inference.filtering import Filtering
 from medclean.inference.ladder import Rung, below
 from medclean.inference.measured import safety_of
@@ -82,6 +82,11 @@ class Denoising:
     def name(self) -> str:
         """Of the model."""
         return self.denoiser.name
+
+    @property
+    def bare(self) -> str:
+        """Only ``identity`` takes what does not say what its images are."""
+        return "" if self.name == "identity" else BARE
 
     @property
     def device(self) -> str:

@@ -23,7 +23,7 @@ class Refusal(NamedTuple):
     otherwise: Exit = Exit.NOTHING_TO_DO
 
 
-BARE = Refusal("multi-frame without functional groups: nothing says what its frames are")
+UNKNOWN = "nothing can be done to it"  # to what does not say what its images are
 
 
 class Verdict(NamedTuple):
@@ -70,6 +70,10 @@ class Method(Protocol):
     @property
     def name(self) -> str:
         """Of the model, the noise or the mask: for screen, manifest and derived objects."""
+
+    @property
+    def bare(self) -> str:
+        """Why files that do not say what their images are, are left out; ``""`` if it takes them."""
 
     @property
     def device(self) -> str:

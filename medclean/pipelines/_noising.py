@@ -27,7 +27,7 @@ from medclean.physics.noise import _base
 from medclean.physics.noise._chain import Chain
 from medclean.pipelines._files import Files
 from medclean.pipelines._here import feed
-from medclean.pipelines._method import BARE, Refusal, Verdict, Way
+from medclean.pipelines._method import UNKNOWN, Refusal, Verdict, Way
 from medclean.pipelines._output import Output
 from medclean.pipelines._work import Work
 from medclean.volume import Given, Image
@@ -53,6 +53,7 @@ class AddingNoise:
 
     command: ClassVar[str] = "add-noise"
     layout: ClassVar[Layout] = Layout()
+    bare: ClassVar[str] = UNKNOWN
     arrays: ClassVar[bool] = False
     figures = staticmethod(noise_of)
 
@@ -88,7 +89,7 @@ class AddingNoise:
     def refusal(self, series: Series) -> Refusal | None:
         """Noises of other modalities, units or shapes of pixels than the series has."""
         if series.bare:
-            return BARE
+            return Refusal(f"{series.bare}: {self.bare}")
         given = Given(series.unit, 1.0, series.groups[0].spacing, series.modality, sigma=1.0)
         for name, noise in zip(self.chain.names, self.chain.noises, strict=True):
             if not self.job.force and not _base.fits(noise, given):

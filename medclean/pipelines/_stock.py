@@ -28,7 +28,9 @@ class Stock:
 
     @classmethod
     def of(cls, found: Scan, method: Method) -> "Stock":
-        """Ask a method about each series."""
+        """Ask a method about each series, without the files in it that are not for the method."""
+        if method.bare:
+            found = found.without_bare(method.bare)
         answers = {series.key: method.refusal(series) for series in found.series}
         return cls(found, {key: refusal for key, refusal in answers.items() if refusal})
 

@@ -20,7 +20,7 @@ from medclean.options import spec
 from medclean.physics.masks._base import Amount, Pattern
 from medclean.pipelines._estimate import pixels_of
 from medclean.pipelines._kspace import OfCoils, OfImages
-from medclean.pipelines._method import BARE, Refusal, Verdict, Way
+from medclean.pipelines._method import UNKNOWN, Refusal, Verdict, Way
 from medclean.pipelines._work import Work
 from medclean.volume import Mask
 
@@ -44,6 +44,7 @@ class Undersampling:
     command: ClassVar[str] = "undersample"
     device: ClassVar[str] = "cpu"
     layout: ClassVar[Layout] = Layout()
+    bare: ClassVar[str] = UNKNOWN
     arrays: ClassVar[bool] = True
     figures: ClassVar[None] = None
 
@@ -84,7 +85,7 @@ class Undersampling:
     def refusal(self, series: Series) -> Refusal | None:
         """What has no k-space of its own."""
         if series.bare:
-            return BARE
+            return Refusal(f"{series.bare}: {self.bare}")
         if self.job.force:
             return None
         if series.modality not in ("MR", ""):

@@ -28,6 +28,7 @@ from medclean.pipelines._overview import Row, draw, reasons, rows, write_table
 from medclean.signals import stop_on_signals
 
 LONGEST = 3600  # seconds that a stack may take
+UNKNOWN = "there is nothing to learn from it"  # from what does not say what its images are
 LICENCE = ("Name", "License", "SourceDatasets")  # of the archive's description, that is kept
 
 
@@ -89,7 +90,7 @@ def prepare(job: PrepareJob, log: Log) -> Summary:
             include=job.include,
             modality=job.modality,
             selection=selection,
-        )
+        ).without_bare(UNKNOWN)
         how = How(**shared, seconds=limits.seconds)
         work = Work(job, inputs, how, run, workers, stop, log)
         todo = _put_on_record(found, work)
@@ -123,7 +124,9 @@ def _put_on_record(found: Scan, work: Work) -> list[Series]:
     for series in found.series:
         paths = [instance.path for instance in series.instances]
         run.expect(series.key, paths, sources=series.fingerprint, modality=series.modality)
-        if not run.done(series.key):
+        if series.bare:
+            run.skip(series.key, f"{series.bare}: {UNKNOWN}")
+        elif not run.done(series.key):
             todo.append(series)
     return todo
 

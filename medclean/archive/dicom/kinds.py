@@ -135,6 +135,20 @@ def unit_of(header: Header) -> str:
     return units.get((modality, rescale_type if modality == "CT" else stated), "au")
 
 
+def bareness(header: Header) -> str:
+    """Why an object does not say what its images are; ``""`` where it does.
+
+    Neighbouring pixels of a Siemens MOSAIC lie in different slices: nobody knows where, if nobody
+    knows how many there are.
+    """
+    if header.broken:
+        return ""
+    if header.sop_class in MULTI_FRAME:
+        return "" if header.images else "multi-frame without functional groups"
+    unknown = modality_of(header) == "MR" and "MOSAIC" in _words(header) and not header.tiles
+    return "a mosaic whose tiles cannot be counted, or do not fit it" if unknown else ""
+
+
 def has_no_pixels(header: Header) -> bool:
     """Reports, presentation states, spectra; such an object is no gap in its series.
 
@@ -158,11 +172,6 @@ def is_no_monochrome(header: Header) -> bool:
     """Anything but one sample a pixel, MONOCHROME1 or 2, in integers (PS3.3 C.7.6.3.1.2)."""
     monochrome = header.photometric in ("MONOCHROME1", "MONOCHROME2")
     return header.samples != 1 or header.pixels != "integer" or not monochrome
-
-
-def is_unknown_mosaic(header: Header) -> bool:
-    """A Siemens MOSAIC, whose neighbouring pixels lie in different slices: nobody knows where."""
-    return modality_of(header) == "MR" and "MOSAIC" in _words(header) and not header.tiles
 
 
 def is_own(header: Header) -> bool:
@@ -211,7 +220,6 @@ KINDS = (  # in the order in which they are told
     Kind("", "states no SOP Class", has_no_class),
     Kind("", "not an image object", is_no_image),
     Kind("", "not a monochrome integer image", is_no_monochrome),
-    Kind("", "a mosaic whose tiles cannot be counted, or do not fit it", is_unknown_mosaic),
     Kind("own", "made by medclean", is_own),
     Kind("secondary", "Secondary Capture", is_secondary),
     Kind("other", "not CT, MR or PET", is_other),

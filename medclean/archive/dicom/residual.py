@@ -37,7 +37,7 @@ _VALUES, _SLOPE = "PixelValueTransformationSequence", "RescaleSlope"
 
 def refusal(series: Series) -> str:
     """Why a series can have no residual; ``""`` where it can."""
-    if series.bare:
+    if any(file.bare and file.sop_class in MULTI_FRAME for file in series.instances):
         return "of an object without functional groups, it would not say what it is"
     return ""
 

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import TypeAlias
 
 from medclean.archive.dicom import mosaic
-from medclean.archive.dicom.frames import MULTI_FRAME
 from medclean.archive.dicom.grouping import groups
 from medclean.archive.dicom.headers import Header, read_headers
-from medclean.archive.dicom.kinds import choose, modality_of, unit_of
+from medclean.archive.dicom.kinds import bareness, choose, modality_of, unit_of
 from medclean.archive.dicom.uids import hashed_uid
 from medclean.archive.looking import looked_at
 from medclean.archive.selection import EVERYTHING, Selection
@@ -71,7 +70,7 @@ def scan(
             occurrence=occurrence,
             passed=passed or tuple(range(header.tiles, _frames(header) if header.tiles else 0)),
             tiles=header.tiles,
-            bare=header.sop_class in MULTI_FRAME and not (header.images or header.broken),
+            bare=bareness(header),
             repaired=header.repaired,
             vendor_units=uids in compared,
             notes=header.notes,
