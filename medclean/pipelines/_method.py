@@ -73,7 +73,7 @@ class Method(Protocol):
 
     @property
     def bare(self) -> str:
-        """Why files that do not say what their images are, are left out; ``""`` if it takes them."""
+        """Why files that do not say what their images are are left out; ``""`` if they are not."""
 
     @property
     def device(self) -> str:
