@@ -20,8 +20,8 @@ from medclean.jobs.denoise import DenoiseJob
 from medclean.log import Log
 from medclean.pipelines.denoise import denoise
 from medclean.pipelines.dry_run import dry_run
+from medclean.quality.figures import Figures, Place
 from medclean.quality.limits import judged
-from medclean.quality.safety import Figures, Place
 
 SLICES = 4
 

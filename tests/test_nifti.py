@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from derived import Here
 from medclean.archive.nifti import scan as scanning
 from medclean.archive.nifti.header import read_header, stored_values, unpacked_whole
+from medclean.archive.nifti.names import takes
 from medclean.archive.nifti.read import read, read_volume
-from medclean.archive.nifti.scan import takes
 from medclean.archive.nifti.write import sidecars, write
 from medclean.archive.numbers import to_stored, unchanged
 from medclean.archive.series import Scan

@@ -7,7 +7,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from medclean.archive.acquisition import allowed, body_part, suffix_of
-from medclean.archive.nifti.header import sidecar, stem
+from medclean.archive.nifti.header import sidecar
+from medclean.archive.nifti.names import stem
 from medclean.archive.selection import PATH, Expression
 from medclean.archive.series import Series
 from medclean.errors import DataError, UsageError

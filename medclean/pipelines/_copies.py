@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 from medclean.archive import copying
-from medclean.archive.nifti.scan import image_of
+from medclean.archive.nifti.names import image_of
 from medclean.archive.runs import Run
 from medclean.archive.series import LeftOut, key_of
 from medclean.archive.workers import Workers

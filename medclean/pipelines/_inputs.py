@@ -4,12 +4,11 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from medclean.archive.array import scan as array
 from medclean.archive.dicom.scan import scan as scan_dicom
-from medclean.archive.nifti.scan import scan as scan_nifti
-from medclean.archive.nifti.scan import takes
+from medclean.archive.nifti.names import takes
 from medclean.archive.runs import RUN_FOLDER
 from medclean.archive.selection import EVERYTHING, PATH, Selection
 from medclean.archive.series import LeftOut, Scan
@@ -89,23 +88,13 @@ def find(
     npy = [path for path in paths if arrays and array.takes(path)]
     others = sorted({*paths}.difference(nifti, npy))
     with log.bar("headers", len(paths) - len(npy), "file") as bar:
-        images = scan_nifti(
-            inputs.root,
-            nifti,
-            workers,
-            modality=modality,
-            include=include,
-            selection=selection,
-            progress=bar.advance,
-        )
-        dicom = scan_dicom(
-            inputs.root,
-            others,
-            workers,
-            include=include,
-            selection=selection,
-            progress=bar.advance,
-        )
+        how: Any = {"include": include, "selection": selection, "progress": bar.advance}
+        images = Scan((), ())
+        if nifti:
+            from medclean.archive.nifti.scan import scan  # takes longer to load than DICOM to scan
+
+            images = scan(inputs.root, nifti, workers, modality=modality, **how)
+        dicom = scan_dicom(inputs.root, others, workers, **how)
     coils = array.scan(inputs.root, npy, selection=selection)
     found = (*dicom.series, *images.series, *coils.series)
     series = sorted(found, key=lambda s: s.instances[0].path)

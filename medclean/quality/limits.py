@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:  # a table should load nothing
-    from medclean.quality.safety import Figures
+    from medclean.quality.figures import Figures
 
 Verdict = Literal["green", "amber", "red"]
 

@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import re
 import zlib
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,18 +16,13 @@ from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
 from medclean.archive.limits import limits
+from medclean.archive.nifti.names import SIZES, is_compressed, stem
 from medclean.archive.series import Affine
 from medclean.errors import DataError
 
-ENDINGS = (".nii", ".nii.gz")
-SIDECARS = (".json", ".bval", ".bvec")
-HEADERS = {348: (Nifti1Header, b"n+1\0"), 540: (Nifti2Header, b"n+2\0")}  # by size, with magic
+HEADERS = {SIZES[0]: (Nifti1Header, b"n+1\0"), SIZES[1]: (Nifti2Header, b"n+2\0")}  # with magic
 ESTIMATE = 1001  # intent code: values that were estimated, with a name that says of what
-GZIP = b"\x1f\x8b"
 MOST_COMPRESSED = 1032  # deflate cannot do better, so a header that claims more lies
-_HALF = re.compile(r"(.+)\.(?:hdr|img)(?:\.gz)?", re.IGNORECASE)
-_HEADS = (".hdr", ".hdr.gz", ".HDR", ".HDR.GZ")
-_BEGIN = 1 << 12  # bytes of a file, perhaps compressed, that show whether it begins as a header
 _SIDECAR = 1 << 24  # bytes of a .json; real ones have some thousand
 TAIL = 1 << 20  # bytes after the values that are kept; a bomb has more
 
@@ -74,24 +68,6 @@ class Header:
     def end(self) -> int:
         """Where the stored values end; what follows belongs to nobody, and is kept."""
         return self.offset + self.images * self.rows * self.columns * self.dtype.itemsize
-
-
-def is_nifti(path: Path) -> bool:
-    """Whether a file's name says NIfTI."""
-    return path.name.lower().endswith(ENDINGS)
-
-
-def is_half(path: Path) -> bool:
-    """Whether a file is the header, or the values, of an image in two files (Analyze, NIfTI)."""
-    name = _HALF.fullmatch(path.name)
-    headers = (path.with_name(name[1] + ending) for ending in _HEADS) if name else ()
-    return any(_begins_a_header(header) for header in headers if header.is_file())
-
-
-def is_compressed(path: Path) -> bool:
-    """Whether a file is gzip, whatever its name says."""
-    with path.open("rb") as file:
-        return file.read(2) == GZIP
 
 
 def read_header(path: Path) -> Header:
@@ -196,12 +172,6 @@ def sidecar(path: Path) -> dict[str, Any]:
     raise DataError("the .json beside it is no JSON object; mend it or take it away")
 
 
-def stem(path: Path) -> str:
-    """A file's name without its ending."""
-    name = path.name
-    return name[: -len(".nii.gz")] if name.lower().endswith(".gz") else name[: -len(".nii")]
-
-
 def stored_values(raw: bytes, header: Header) -> NDArray[Any]:
     """``(images, rows, columns)`` in native byte order; image number = frame * positions + slice.
 
@@ -213,19 +183,6 @@ def stored_values(raw: bytes, header: Header) -> NDArray[Any]:
     values = np.frombuffer(raw, header.dtype, count, header.offset)
     native = values.astype(header.dtype.newbyteorder("="), copy=False)
     return native.reshape(header.images, header.rows, header.columns)
-
-
-def _begins_a_header(path: Path) -> bool:
-    """By so few of its bytes that nothing in it can take long."""
-    try:
-        with path.open("rb") as file:
-            begin = file.read(_BEGIN)
-        if begin.startswith(GZIP):
-            begin = zlib.decompressobj(wbits=zlib.MAX_WBITS + 16).decompress(begin, 4)
-    except (OSError, zlib.error):
-        return False
-    begin = begin[:4]
-    return not HEADERS.keys().isdisjoint(int.from_bytes(begin, o) for o in ("little", "big"))
 
 
 def _parse(head: bytes) -> Any:

@@ -2,20 +2,13 @@
 
 from collections.abc import Callable, Collection, Iterable
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 
 from medclean.archive.looking import looked_at
-from medclean.archive.nifti.header import (
-    ENDINGS,
-    SIDECARS,
-    Header,
-    NoImage,
-    is_half,
-    is_nifti,
-    read_header,
-)
+from medclean.archive.nifti.header import Header, NoImage, read_header
+from medclean.archive.nifti.names import image_of, is_half, is_nifti
 from medclean.archive.nifti.read import modality_of
 from medclean.archive.selection import EVERYTHING, MODALITY, PATH, Selection
 from medclean.archive.series import Affine, Frame, Group, Instance, LeftOut, Scan, Series, key_of
@@ -24,20 +17,6 @@ from medclean.errors import DataError
 from medclean.volume import UNITS
 
 BESIDE = "goes with the image beside it"
-
-
-def takes(root: Path, path: str) -> bool:
-    """Whether ``scan`` can tell what a file is: an image, a sidecar, or half of an image."""
-    return path.lower().endswith((*ENDINGS, *SIDECARS)) or is_half(root / path)
-
-
-def image_of(root: Path, path: str) -> str | None:
-    """The image that a sidecar lies beside."""
-    sidecar = PurePosixPath(path)
-    endings = (*ENDINGS, *(ending.upper() for ending in ENDINGS))
-    images = (str(sidecar.with_name(sidecar.stem + ending)) for ending in endings)
-    known = sidecar.suffix in SIDECARS
-    return next((image for image in images if known and (root / image).is_file()), None)
 
 
 def scan(

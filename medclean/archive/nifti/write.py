@@ -5,14 +5,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from medclean.archive.derivation import Made, Role, Written
-from medclean.archive.nifti.header import (
-    SIDECARS,
-    is_compressed,
-    of_residual,
-    read_header,
-    stem,
-    unpacked_whole,
-)
+from medclean.archive.nifti.header import of_residual, read_header, unpacked_whole
+from medclean.archive.nifti.names import SIDECARS, is_compressed, stem
 from medclean.archive.nifti.read import read
 from medclean.archive.numbers import Pixels, Stored, by_role
 from medclean.archive.series import Series
