@@ -6,7 +6,7 @@ imported when its thing is asked for.
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,8 +29,8 @@ class Entry(NamedTuple):
     Attributes:
         summary: First line of the module's docstring.
         facts: Plain literals of the provided class, such as ``kind = "gan"``.
-        options: Annotated literals of its inner class ``Options``, and of the classes that this
-            one extends; where there is none, of the provided class itself: ``sigma: Level = 0.05``.
+        options: Annotated literals of its inner class ``Options``, where there is none of the
+            provided class itself: ``sigma: Level = 0.05``; and of the classes that it extends.
     """
 
     summary: str
@@ -81,9 +81,8 @@ class Catalog:
             match line:
                 case ast.Assign([ast.Name(fact)], ast.Constant(value)):
                     entry.facts[fact] = value
-        options = _classes(provided).get("Options")
         helps: dict[str, str] = {}
-        for node in _lineage(options, tree) if options else (provided,):
+        for node in _stating(provided, tree):
             helps |= _helps(ast.get_docstring(node) or "")
             for line in node.body:
                 match line:
@@ -110,6 +109,14 @@ def _parsed(file: Path) -> ast.Module:
 def _classes(node: ast.Module | ast.ClassDef) -> dict[str, ast.ClassDef]:
     """The classes in the body of a module or a class, by name."""
     return {line.name: line for line in node.body if isinstance(line, ast.ClassDef)}
+
+
+def _stating(provided: ast.ClassDef, tree: ast.Module) -> Iterable[ast.ClassDef]:
+    """The classes whose literals are options; none where only a base has (empty) ``Options``."""
+    if options := _classes(provided).get("Options"):
+        return _lineage(options, tree)
+    own = [*_lineage(provided, tree)]
+    return () if any("Options" in _classes(node) for node in own) else own
 
 
 def _lineage(node: ast.ClassDef, tree: ast.Module) -> Iterator[ast.ClassDef]:

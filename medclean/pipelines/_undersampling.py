@@ -17,7 +17,7 @@ from medclean.inference.statistics import Statistics
 from medclean.jobs._setting import values
 from medclean.jobs.undersample import UndersampleJob
 from medclean.options import spec
-from medclean.physics.masks._base import Amount, Pattern
+from medclean.physics.masks._base import Pattern
 from medclean.pipelines._estimate import pixels_of
 from medclean.pipelines._kspace import OfCoils, OfImages
 from medclean.pipelines._method import UNKNOWN, Refusal, Verdict, Way
@@ -75,12 +75,12 @@ class Undersampling:
     @property
     def ratio(self) -> float:
         """Share of k-space that shall be sampled."""
-        return Amount(self.pattern.ratio, self.pattern.acceleration).share
+        return self.pattern.share
 
     @property
     def settings(self) -> dict[str, Any]:
         """The mask as it was understood, with all its options."""
-        return {"mask": {"name": self.name, "options": asdict(self.pattern)}}  # type: ignore[call-overload]  # a dataclass
+        return {"mask": {"name": self.name, "options": asdict(self.pattern)}}
 
     def refusal(self, series: Series) -> Refusal | None:
         """What has no k-space of its own."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,31 +13,28 @@ LOWEST, HIGHEST = 0.01, 0.9
 CENTERS = {1: 1 / 3, 2: 1 / 10}  # of the samples: of lines fastMRI's 8 % at 4-fold; of points
 
 
-class Pattern(Protocol):
-    """A mask of the catalogue; one of its options says how much is sampled, or none does."""
-
-    @property
-    def ratio(self) -> float | None: ...
-
-    @property
-    def acceleration(self) -> float | None: ...
-
-    def __call__(self, shape: tuple[int, ...], rng: np.random.Generator) -> Mask:
-        """What is sampled of k-space ``(H, W)`` or ``(D, H, W)``."""
-        ...
-
-
 @dataclass(frozen=True)
-class Amount:
-    """Share of k-space that is sampled, and share of it that is sampled whole in the middle.
+class Pattern:
+    """A mask: how much of k-space is sampled, and how much of that whole in the middle.
+
+    Attributes:
+        ratio: Share of k-space that is sampled, 0.01 to 0.9; 0.25 if neither this nor acceleration
+            is given.
+        acceleration: The inverse of ratio, instead of it.
+        center: Share of k-space in the middle that is sampled whole; if not given, of what is
+            sampled a third of lines, a tenth of points.
 
     Raises:
         ValueError: Both ratio and acceleration are given, or a share is out of its range.
     """
 
-    ratio: float | None
-    acceleration: float | None
+    ratio: float | None = None
+    acceleration: float | None = None
     center: float | None = None
+
+    def __call__(self, shape: tuple[int, ...], rng: np.random.Generator) -> Mask:
+        """What is sampled of k-space ``(H, W)`` or ``(D, H, W)``."""
+        raise NotImplementedError
 
     def __post_init__(self) -> None:
         if self.ratio is not None and self.acceleration is not None:

@@ -8,39 +8,31 @@ from math import pi, sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from medclean.physics.masks._base import Amount, along
+from medclean.physics.masks._base import Pattern, along
 from medclean.volume import Mask
 
 GOLDEN = pi * (sqrt(5) - 1) / 2  # 111.25 degrees
 
 
 @dataclass(frozen=True)
-class Radial:
+class Radial(Pattern):
     """Diameters through the zero frequency out to the corners, on the nearest places of the grid.
 
     Each is turned by 111.25 degrees from the one before, the first at random (Winkelmann et al.,
     IEEE Transactions on Medical Imaging 26, 2007). The last is shorter where less is missing.
 
     Attributes:
-        ratio: Share of k-space that is sampled, 0.01 to 0.9; 0.25 if neither this nor acceleration
-            is given.
-        acceleration: The inverse of ratio, instead of it.
         center: Share of k-space in the middle that is sampled whole.
     """
 
-    ratio: float | None = None
-    acceleration: float | None = None
     center: float = 0.0
-
-    def __post_init__(self) -> None:
-        Amount(self.ratio, self.acceleration, self.center)
 
     def __call__(self, shape: tuple[int, ...], rng: np.random.Generator) -> Mask:
         """Spokes in k-space ``(H, W)``, or alike in each plane of ``(D, H, W)``."""
-        amount, plane = Amount(self.ratio, self.acceleration, self.center), shape[-2:]
-        chosen = amount.middle(plane)
+        plane = shape[-2:]
+        chosen = self.middle(plane)
         arms = spokes(2 * pi * rng.random(), 4 * max(plane))
-        mask = along(arms, chosen, amount.of(chosen.size))
+        mask = along(arms, chosen, self.of(chosen.size))
         return np.broadcast_to(mask, shape).copy()
 
 

@@ -8,14 +8,14 @@ from math import pi, sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from medclean.physics.masks._base import Amount, along
+from medclean.physics.masks._base import Pattern, along
 from medclean.volume import Mask
 
 GOLDEN = pi * (3 - sqrt(5))  # 137.51 degrees
 
 
 @dataclass(frozen=True)
-class Spiral:
+class Spiral(Pattern):
     """Spirals ``r = angle^density`` out to the corners, on the nearest places of the grid.
 
     Kim, Adalsteinsson and Spielman, Magnetic Resonance in Medicine 50 (2003). About ``arms`` of
@@ -23,22 +23,17 @@ class Spiral:
     as the ratio allows, and the last ends where there is enough.
 
     Attributes:
-        ratio: Share of k-space that is sampled, 0.01 to 0.9; 0.25 if neither this nor acceleration
-            is given.
-        acceleration: The inverse of ratio, instead of it.
         center: Share of k-space in the middle that is sampled whole.
         arms: About how many, 1 or more.
         density: How much denser the middle is than the rim, 1 (Archimedean, alike) or more.
     """
 
-    ratio: float | None = None
-    acceleration: float | None = None
     center: float = 0.0
     arms: int = 8
     density: float = 2.0
 
     def __post_init__(self) -> None:
-        Amount(self.ratio, self.acceleration, self.center)
+        super().__post_init__()
         if self.arms < 1:
             raise ValueError(f"arms={self.arms}, expected 1 or more")
         if self.density < 1:
@@ -46,11 +41,11 @@ class Spiral:
 
     def __call__(self, shape: tuple[int, ...], rng: np.random.Generator) -> Mask:
         """Spirals in k-space ``(H, W)``, or alike in each plane of ``(D, H, W)``."""
-        amount, plane = Amount(self.ratio, self.acceleration, self.center), shape[-2:]
-        chosen = amount.middle(plane)
-        turns = amount.share * sqrt(chosen.size) / self.arms * (self.density + 1) / 2
+        plane = shape[-2:]
+        chosen = self.middle(plane)
+        turns = self.share * sqrt(chosen.size) / self.arms * (self.density + 1) / 2
         arms = spirals(2 * pi * rng.random(), turns, self.density, max(plane))
-        mask = along(arms, chosen, amount.of(chosen.size))
+        mask = along(arms, chosen, self.of(chosen.size))
         return np.broadcast_to(mask, shape).copy()
 
 
