@@ -7,7 +7,7 @@ RUN := $(VENV)/bin
 .PHONY: test demo lint man
 
 test: $(VENV)/ready
-	$(RUN)/python -m pytest
+	$(RUN)/python -m pytest --numprocesses auto
 
 demo: $(VENV)/ready
 	rm -rf demo

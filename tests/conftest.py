@@ -59,6 +59,18 @@ def broken_below(folder):
     ]
 
 
+def pytest_sessionfinish(session):
+    """One of several processes tells what it has counted."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["derived"] = dict(COUNTS)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node):
+    """And the one that hands out the tests counts all together."""
+    COUNTS.update(getattr(node, "workeroutput", {}).get("derived", {}))
+
+
 def pytest_terminal_summary(terminalreporter):
     if COUNTS["checked"]:
         tables = "" if available() else "; highdicom is not installed: not against the standard"
