@@ -124,7 +124,8 @@ def _lineage(node: ast.ClassDef, tree: ast.Module) -> Iterator[ast.ClassDef]:
     for line in tree.body:
         match line, node.bases:
             case ast.ImportFrom(str(module), names), [ast.Name(base)]:
-                if base in [name.name for name in names]:
+                ours = module.startswith("medclean.")  # another's base, such as ABC, states nothing
+                if ours and base in [name.name for name in names]:
                     file = Path(__file__).parent.parent.joinpath(*module.split("."))
                     above = _parsed(file.with_suffix(".py"))
                     yield from _lineage(_classes(above)[base], above)
