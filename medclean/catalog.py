@@ -142,5 +142,6 @@ def _helps(docstring: str) -> dict[str, str]:
 NOISES = Catalog("physics.noise", "noise")
 MASKS = Catalog("physics.masks", "mask")
 NORMALISERS = Catalog("preprocess.normalise", "normaliser")
+METRICS = Catalog("quality.metrics", "metric")
 SCHEDULES = Catalog("learning.schedules", "schedule")
 MODELS = Catalog("models", "model")
