@@ -1,0 +1,90 @@
+"""Statistics over patients: against scipy, published examples and what must hold."""
+
+from math import inf, isnan, nan
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from medclean.quality.statistics import differences, friedman, holm, spread
+
+RNG = np.random.default_rng(3)
+PATIENTS = [f"p{number}" for number in range(12)]
+METHODS = {
+    name: dict(zip(PATIENTS, 30 + shift + RNG.normal(0, 1, 12), strict=True))
+    for name, shift in {"noisy": 0.0, "nlm": 1.0, "dgan": 1.5}.items()
+}
+
+
+def test_a_spread_is_that_of_scipy():
+    values = np.array([*METHODS["nlm"].values()])
+    found = spread(values)
+    peer = stats.bootstrap((values,), np.mean, method="percentile", rng=np.random.default_rng(1))
+    assert (found.patients, found.mean) == (12, pytest.approx(values.mean()))
+    assert found.deviation == pytest.approx(values.std(ddof=1))
+    wide = peer.confidence_interval.high - peer.confidence_interval.low
+    assert found.low == pytest.approx(peer.confidence_interval.low, abs=0.05 * wide)
+    assert found.high == pytest.approx(peer.confidence_interval.high, abs=0.05 * wide)
+    assert spread(values) == found
+
+
+def test_an_interval_holds_the_mean_as_often_as_it_says():
+    held = 0
+    for number in range(400):
+        found = spread(np.random.default_rng(number).normal(7, 2, 20), seed=number)
+        held += found.low <= 7 <= found.high
+    assert 0.88 < held / 400 < 0.97  # percentile intervals of 20 values are a little narrow
+
+
+def test_one_patient_has_no_spread():
+    found = spread([31.5])
+    assert (found.patients, found.mean) == (1, 31.5)
+    assert all(map(isnan, (found.deviation, found.low, found.high)))
+    assert spread([nan, 2.0, 4.0]).patients == 2
+    assert spread([nan]).patients == 0
+    assert spread([inf, 30.0]).mean == inf
+
+
+def test_differences_are_tested_as_scipy_does():
+    found = {(one.one, one.other): one for one in differences(METHODS)}
+    assert set(found) == {("nlm", "noisy"), ("dgan", "noisy"), ("dgan", "nlm")}
+    one, two = (np.array([*METHODS[name].values()]) for name in ("dgan", "noisy"))
+    pair = found["dgan", "noisy"]
+    assert pair.mean == pytest.approx((one - two).mean())
+    assert pair.t == pytest.approx(stats.ttest_rel(one, two).pvalue)
+    assert pair.wilcoxon == pytest.approx(stats.wilcoxon(one, two).pvalue)
+    assert pair.effect == pytest.approx((one - two).mean() / (one - two).std(ddof=1))
+    assert (pair.below + pair.above) / 2 == pytest.approx(pair.mean)
+    assert pair.above - pair.below == pytest.approx(2 * 1.96 * (one - two).std(ddof=1), rel=1e-4)
+    assert pair.low <= pair.mean <= pair.high
+    raw = [d.t for d in found.values()]
+    assert [d.t_holm for d in found.values()] == holm(raw)
+
+
+def test_only_patients_that_both_have_are_compared():
+    some = {"a": {"p1": 1.0, "p2": 2.0, "p3": inf}, "b": {"p1": 2.0, "p2": 4.0, "p3": 5.0}}
+    (found,) = differences(some)
+    assert (found.patients, found.mean) == (2, 1.5)
+    (alone,) = differences({"a": {"p1": 1.0}, "b": {"p1": 3.0}})
+    assert (alone.patients, alone.mean) == (1, 2.0)
+    assert isnan(alone.t)
+
+
+def test_equal_methods_do_not_differ():
+    (found,) = differences({"a": METHODS["nlm"], "b": METHODS["nlm"]})
+    assert (found.mean, found.wilcoxon) == (0, 1)
+    assert isnan(found.t)
+
+
+def test_friedman_is_that_of_scipy():
+    rows = [[*values.values()] for values in METHODS.values()]
+    assert friedman(METHODS) == pytest.approx(stats.friedmanchisquare(*rows).pvalue)
+    assert isnan(friedman({name: METHODS[name] for name in ("nlm", "dgan")}))
+
+
+def test_holm_is_that_of_its_definition():
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.5, 0.9]) == [1.0, 1.0]
+    corrected = holm([nan, 0.02])
+    assert isnan(corrected[0])
+    assert corrected[1] == 0.02
