@@ -15,6 +15,7 @@ from medclean.cli._listed import listed
 from medclean.cli.add_noise import add_noise
 from medclean.cli.denoise import denoise
 from medclean.cli.doctor import doctor
+from medclean.cli.evaluate import evaluate
 from medclean.cli.models import models
 from medclean.cli.prepare import prepare
 from medclean.cli.train import train
@@ -58,6 +59,7 @@ app.command(cls=Command, epilog=listed(MASKS, NOTICE), short_help=undersample.__
     command(undersample)
 )
 app.command(cls=Command, epilog=NOTICE, short_help=train.__doc__)(command(train, presets=True))
+app.command(cls=Command, epilog=NOTICE, short_help=evaluate.__doc__)(command(evaluate))
 app.command(cls=Command, epilog=NOTICE)(models)
 app.command(cls=Command, epilog=NOTICE)(doctor)
 

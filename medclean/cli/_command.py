@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin, ge
 import typer
 from typer.core import TyperCommand
 
-from medclean.catalog import MASKS, MODELS, NOISES, SCHEDULES
+from medclean.catalog import MASKS, METRICS, MODELS, NOISES, SCHEDULES
 from medclean.cli import _config
 from medclean.errors import Exit, UsageError, unknown
 from medclean.jobs._setting import Setting, settings
@@ -23,6 +23,7 @@ from medclean.options import convert
 
 _CATALOGS: dict[str, Iterable[str]] = {
     "mask": MASKS,
+    "metrics": METRICS,
     "model": MODELS,
     "noise": NOISES,
     "schedule": SCHEDULES,
@@ -177,7 +178,7 @@ def _parameter(name: str, default: Any, kind: _Type, setting: Setting) -> Parame
     switch = kind.one is bool
     read: Any = bool if switch else list[str] if kind.many else str | None
     metavar = setting.metavar or "|".join(kind.choices) or _METAVARS.get(kind.one)
-    known = kind.choices or _CATALOGS.get(name)
+    known = kind.choices or (_CATALOGS.get(name) if kind.one is str else None)
     about: dict[str, Any] = {"help": setting.help, "show_default": not switch}
     if known is not None:
         about["autocompletion"] = lambda incomplete: [k for k in known if k.startswith(incomplete)]

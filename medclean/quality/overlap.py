@@ -14,6 +14,13 @@ from scipy import ndimage
 from medclean.volume import Mask
 
 FAR = 95  # percentile
+FIGURES = {  # which values are better, and the unit
+    "dice": ("higher", "1"),
+    "hausdorff": ("lower", "mm"),
+    "hausdorff-95": ("lower", "mm"),
+    "surface-distance": ("lower", "mm"),
+    "volume-error": ("zero", "%"),
+}
 
 
 class Distances(NamedTuple):
@@ -28,6 +35,15 @@ class Distances(NamedTuple):
     hausdorff: float
     hausdorff_95: float
     mean: float
+
+
+def figures(
+    result: Mask, reference: Mask, *, spacing: tuple[float, ...] | None = None
+) -> dict[str, float]:
+    """All of ``FIGURES`` of two masks."""
+    distances = surface_distances(result, reference, spacing=spacing)
+    values = (dice(result, reference), *distances, volume_error(result, reference))
+    return dict(zip(FIGURES, values, strict=True))
 
 
 def dice(result: Mask, reference: Mask) -> float:
