@@ -217,6 +217,14 @@ def test_the_spectrum_of_blurred_noise_is_that_of_its_blur():
     assert metric.whole(parts, 1.0) == pytest.approx(mean, rel=0.08)
 
 
+def test_with_a_reference_anatomy_is_no_noise():
+    reference = REFERENCE[0]
+    noisy = reference + RNG.normal(0, 10, reference.shape)
+    assert of("nps-frequency", noisy, reference) == pytest.approx(0.25, rel=0.03)
+    assert of("nps-frequency", noisy, None) < 0.15
+    assert isnan(of("nps-frequency", reference, reference))
+
+
 def test_trends_are_no_noise():
     rows, columns = np.mgrid[:256, :256] / 256
     shaded = RNG.normal(0, 3, (256, 256)) + 50 * rows - 20 * columns**2

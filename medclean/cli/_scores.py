@@ -14,12 +14,14 @@ if TYPE_CHECKING:
 
     from medclean.pipelines._scores import Comparison, Gap, Score
     from medclean.pipelines.evaluate import Evaluated
-    from medclean.quality.statistics import Difference, Spread
 
 CELL = 16  # columns that a figure takes
 NAME = 20  # that the name of a result may take
-ARROWS = {"higher": "↑", "lower": "↓", "zero": "→0", "same": ""}
-COMPARED = ("psnr", "ssim", "rmse", "dice", "hausdorff-95")  # metrics whose differences are shown
+ARROWS = {"higher": "↑", "lower": "↓", "zero": "→ 0", "same": ""}
+COMPARED = ("psnr", "ssim", "dice", "hausdorff-95")  # metrics whose differences are shown
+FIRST = ("image", "label 1")  # regions, likewise
+PLACES = {"dB": 2, "1": 3, "%": 1, "1/mm": 3, "mm": 2}  # decimals, at most; else 5
+LARGE = 1e5  # from here on in thousands
 GAPS = 6  # that are told one by one
 FEW = 6  # patients, with whom the least p of Wilcoxon's test is 0.03
 
@@ -56,10 +58,9 @@ def _blocks(evaluated: "Evaluated", console: "Console") -> Iterator["Table | Tex
             some = metrics[start : start + fit]
             yield ""
             yield _block(region if not start else "", names, some, scores, wide)
-    rows = [row for one in evaluated.comparisons for row in _compared(one)] if many else []
-    if rows:
+    for one, best in _compared(evaluated) if many else ():
         yield ""
-        yield _differences(rows)
+        yield _differences(one, best)
 
 
 def _block(
@@ -76,13 +77,13 @@ def _block(
 
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column(Text(region, style="bold"), width=wide, no_wrap=True)
-    known = {(s.metric, s.unit, s.result): s.spread for s in scores}
+    known = {(s.metric, s.unit, s.result): s for s in scores}
     best = {}
     for metric, unit in metrics:
-        shown = "" if unit == "1" else f" {unit}"
-        arrow = ARROWS[better(metric)]
-        table.add_column(Text(f"{metric}{shown} {arrow}".rstrip()), width=CELL - 1, no_wrap=True)
-        means = {n: known[metric, unit, n].mean for n in names if (metric, unit, n) in known}
+        shown = "" if unit == "1" else unit
+        below = f"{ARROWS[better(metric)]} {shown}".strip()
+        table.add_column(Text(f"{metric}\n{below}"), width=CELL - 1, no_wrap=True)
+        means = {n: known[metric, unit, n].spread.mean for n in names if (metric, unit, n) in known}
         best[metric, unit] = _best(means, better(metric))
     for name in names:
         cells = [Text(printable(name))]
@@ -91,9 +92,9 @@ def _block(
             style = "bold green" if found and name in best[figure] else ""
             cells.append(Text(_value(found) if found else "-", style=style))
         table.add_row(*cells)
-        spreads = [known.get((*figure, name)) for figure in metrics]
-        if any(found and not isnan(found.low) for found in spreads):
-            table.add_row("", *(Text(_interval(found), style="dim") for found in spreads))
+        intervals = [_interval(known.get((*figure, name))) for figure in metrics]
+        if any(intervals):
+            table.add_row("", *(Text(interval, style="dim") for interval in intervals))
     return table
 
 
@@ -108,30 +109,47 @@ def _best(means: dict[str, float], way: str) -> set[str]:
     return found if len(found) < len(means) else set()
 
 
-def _differences(rows: "Sequence[tuple[Comparison, Difference]]") -> "Table":
+def _differences(one: "Comparison", best: str) -> "Table":
+    """The method that is best less each of the others."""
     from rich.table import Table
 
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("differences", header_style="bold", no_wrap=True)
-    for name in ("mean (95 % interval)", "limits", "d", "p t", "p W"):
-        table.add_column(name, no_wrap=True)
-    for figure, found in rows:
-        digits = _digits(found.deviation)
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    shown = "" if one.unit == "1" else f" {one.unit}"
+    table.add_column(f"{one.metric}{shown}: {best} -", header_style="bold", no_wrap=True)
+    for name in ("mean (95 % interval)", "limits", "d", "p of t", "p of W"):
+        table.add_column(name, no_wrap=True, justify="right")
+    for found in one.pairs:
+        if best not in (found.one, found.other) or found.patients < 2:
+            continue
+        sign, other = (1, found.other) if best == found.one else (-1, found.one)
+        places = _places(found.deviation, one.unit)
+        low, high, below, above = (
+            f"{value:+.{places}f}"
+            for pair in ((found.low, found.high), (found.below, found.above))
+            for value in (pair if sign > 0 else (-pair[1], -pair[0]))
+        )
         table.add_row(
-            f"{figure.metric} {found.one} - {found.other}",
-            f"{found.mean:+.{digits}f} ({found.low:+.{digits}f} to {found.high:+.{digits}f})",
-            f"{found.below:+.{digits}f} to {found.above:+.{digits}f}",
-            "-" if isnan(found.effect) else f"{found.effect:.1f}",
+            printable(other),
+            f"{sign * found.mean:+.{places}f} ({low} to {high})",
+            f"{below} to {above}",
+            "-" if isnan(found.effect) else f"{sign * found.effect:.1f}",
             _p(found.t_holm),
             _p(found.wilcoxon_holm),
         )
     return table
 
 
-def _compared(one: "Comparison") -> "Iterator[tuple[Comparison, Difference]]":
-    """The differences that are shown: of the main figures, in the first region."""
-    if one.metric in COMPARED and one.region in ("image", "label 1"):
-        yield from ((one, pair) for pair in one.pairs if pair.patients > 1)
+def _compared(evaluated: "Evaluated") -> "Iterator[tuple[Comparison, str]]":
+    """The differences that are shown, and the method that is best: main figures, first region."""
+    from medclean.pipelines._gates import better
+
+    for one in evaluated.comparisons:
+        if one.metric in COMPARED and one.region in FIRST:
+            figure = (one.region, one.metric, one.unit)
+            scores = [s for s in evaluated.scores if (s.region, s.metric, s.unit) == figure]
+            best = _best({s.result: s.spread.mean for s in scores}, better(one.metric))
+            if best:
+                yield one, min(best)
 
 
 def _below(evaluated: "Evaluated") -> Iterator[str]:
@@ -153,8 +171,7 @@ def _below(evaluated: "Evaluated") -> Iterator[str]:
             yield f"p of Friedman's test that all rank alike: {', '.join(ranks)}"
     hows = dict.fromkeys(match["by"] for match in evaluated.matched)
     yield f"\nmatched by {', '.join(hows)}"
-    for sentence in evaluated.says:
-        yield sentence
+    yield from evaluated.says
     yield from _gaps(evaluated.gaps)
 
 
@@ -177,30 +194,36 @@ def _by_region(scores: Sequence["Score"]) -> "Iterator[tuple[str, list[Score]]]"
         yield region, list(group)
 
 
-def _value(found: "Spread") -> str:
+def _value(score: "Score") -> str:
+    found = score.spread
     if isinf(found.mean):
         return "infinite"
     if isnan(found.deviation):
-        return f"{found.mean:.{_digits(found.mean / 100)}f}"
-    digits = _digits(found.deviation)
-    return f"{found.mean:.{digits}f} ± {found.deviation:.{digits}f}"
+        return _number(found.mean, _places(found.mean / 100, score.unit))
+    places = _places(found.deviation, score.unit)
+    return f"{_number(found.mean, places)} ± {_number(found.deviation, places)}"
 
 
-def _interval(found: "Spread | None") -> str:
-    if found is None or isnan(found.low):
+def _interval(score: "Score | None") -> str:
+    if score is None or isnan(score.spread.low):
         return ""
-    digits = _digits(found.deviation)
-    return f"{found.low:.{digits}f} to {found.high:.{digits}f}"
+    places = _places(score.spread.deviation, score.unit)
+    text = f"{_number(score.spread.low, places)} to {_number(score.spread.high, places)}"
+    return text if len(text) < CELL else text.replace(" to ", "..")
 
 
-def _digits(spread: float) -> int:
-    """Decimals that show two digits of a spread, at most 5; as many for none."""
+def _number(value: float, places: int) -> str:
+    return f"{value / 1000:.0f}k" if abs(value) >= LARGE else f"{value:.{places}f}"
+
+
+def _places(spread: float, unit: str) -> int:
+    """Decimals that show two digits of a spread, as far as those of its unit mean anything."""
+    most, places = PLACES.get(unit, 5), 0
     if not spread or isnan(spread) or isinf(spread):
-        return 2
-    decimals = 0
-    while decimals < 5 and abs(spread) * 10**decimals < 10 - 0.5:
-        decimals += 1
-    return decimals
+        return min(most, 2)
+    while places < most and abs(spread) * 10**places < 9.5:
+        places += 1
+    return places
 
 
 def _p(value: float) -> str:

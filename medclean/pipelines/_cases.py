@@ -175,11 +175,12 @@ def _by_path(expression: str | None) -> Callable[[str], str]:
     return patient
 
 
-def names_of(paths: Sequence[Path]) -> list[str]:
-    """What results are called: by their last names, and by more where these are alike."""
+def names_of(paths: Sequence[Path], taken: Iterable[str] = ()) -> list[str]:
+    """What results are called: by their last names, and by more where these are alike or taken."""
     whole = [path.resolve() for path in paths]
     names = [_stem(path.name) for path in whole]
-    if len({*names, "noisy"}) > len(names):
+    taken = {*taken}
+    if len({*names}) == len(names) and taken.isdisjoint(names):
         return names
     longer = [f"{path.parent.name}/{_stem(path.name)}" for path in whole]
     if len({*longer}) == len(longer):

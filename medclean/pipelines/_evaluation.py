@@ -143,6 +143,7 @@ class Evaluation:
                 results[result] = replace(shelf.of(match.case)[0], turn=match.turn)
             except DataError as error:
                 self.refuse(reference, result, error)
+        noisy = NOISY if self.job.noisy and NOISY in results else ""
         mask = None
         if one.mask:
             mask = replace(shelf.of(one.mask.case)[0], turn=one.mask.turn)
@@ -157,13 +158,14 @@ class Evaluation:
             results=results,
             mask=mask,
             regions=regions,
-            metrics=self._fitting(modality, how.metrics, noisy=NOISY in results),
+            metrics=self._fitting(modality, how.metrics, noisy=bool(noisy)),
             convention=how,
             windows=self.windows,
             modality=modality,
             spacing=reference.spacing[1:],
             scale=scale,
             data_range=self.job.data_range,
+            noisy=noisy,
         )
         return asked
 
@@ -195,7 +197,7 @@ class Evaluation:
         for result in asked.results:
             for name, spec in asked.metrics.items():
                 metric: Metric = METRICS.make(spec)
-                if metric.needs_noisy and result == NOISY:
+                if metric.needs_noisy and result == asked.noisy:
                     continue
                 unit = _unit(metric, one.reference, asked)
                 for region in asked.figures(metric):

@@ -8,9 +8,11 @@ from medclean.catalog import METRICS
 from medclean.errors import UsageError, unknown
 from medclean.jobs.evaluate import EvaluateJob
 from medclean.options import parse, split
-from medclean.pipelines._measured import IMAGE, NOISY
+from medclean.pipelines._measured import IMAGE
 from medclean.pipelines._scores import Score
 from medclean.quality.overlap import FIGURES
+
+FIRST = ("psnr", "ssim", "ms-ssim", "rmse", "nmse", "mae", "gmsd", "bias")  # in tables
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,8 @@ def asked_metrics(job: EvaluateJob, limits: Sequence[Limit]) -> dict[str, str]:
         return {name: name for name in (*names, *(limit.metric for limit in limits))}
     # A comma parts metrics, and options of one where a key follows it.
     specs: list[str] = []
-    for word in split(job.metrics or ",".join(METRICS)):
+    usual = sorted(METRICS, key=lambda name: FIRST.index(name) if name in FIRST else len(FIRST))
+    for word in split(job.metrics or ",".join(usual)):
         if "=" in word and ":" not in word and specs:
             specs[-1] += f",{word}"
         else:
@@ -110,22 +113,27 @@ def asked_windows(texts: Sequence[str]) -> dict[str, tuple[float, float]]:
     return found
 
 
-def crossed(limits: Sequence[Limit], scores: Sequence[Score]) -> Iterator[str]:
-    """A sentence for each result that is beyond a limit, in the first region that it is told in."""
+def crossed(limits: Sequence[Limit], scores: Sequence[Score], noisy: str) -> Iterator[str]:
+    """A sentence for each result that is beyond a limit, in the first region that it is told in.
+
+    What the results were made from, ``noisy``, has no limit.
+    """
+    results = dict.fromkeys(score.result for score in scores if score.result != noisy)
     for limit in limits:
-        for score in _first(limit.metric, scores).values():
-            if limit.crossed(score):
-                yield (
-                    f"{score.result}: {limit.metric} {score.spread.mean:.4g} is worse than "
-                    f"{limit.value:g}"
-                )
+        found = _first(limit.metric, scores)
+        for result in results:
+            if result not in found:
+                yield f"{result}: {limit.metric} could not be told; the limit is {limit.value:g}"
+            elif limit.crossed(found[result]):
+                mean = found[result].spread.mean
+                yield f"{result}: {limit.metric} {mean:.4g} is worse than {limit.value:g}"
 
 
 def _first(metric: str, scores: Sequence[Score]) -> Mapping[str, Score]:
     """By result: in the whole image, else where it is told first."""
     found: dict[str, Score] = {}
     for score in scores:
-        if score.metric == metric and score.result != NOISY:
+        if score.metric == metric:
             known = found.setdefault(score.result, score)
             if score.region == IMAGE and known.region != IMAGE:
                 found[score.result] = score

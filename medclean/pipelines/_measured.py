@@ -39,7 +39,7 @@ class Measuring:
 
     Attributes:
         reference: The truth.
-        results: By name; what they were made from as ``noisy``, if it is known.
+        results: By name; what they were made from is one of them.
         mask: Whole numbers, each a region; 0 is none.
         regions: The numbers in ``mask``.
         metrics: Spec by name.
@@ -49,6 +49,7 @@ class Measuring:
         spacing: Of rows and columns, in mm.
         scale: Of the reference series.
         data_range: In its place, for what compares with the reference.
+        noisy: Name of what the results were made from; ``""`` where it is not known.
     """
 
     reference: Stack
@@ -62,6 +63,7 @@ class Measuring:
     spacing: tuple[float, float]
     scale: float
     data_range: float | None = None
+    noisy: str = ""
 
     def range_of(self, region: str) -> float:
         """What 1 means in a region."""
@@ -159,7 +161,7 @@ class _Slice:
         for result in self.results:
             pairs: dict[str, Pair] = {}
             for name, metric in metrics.items():
-                if metric.needs_noisy and result == NOISY:
+                if metric.needs_noisy and result == self.asked.noisy:
                     continue
                 for kind, regions in self._by_image(metric):
                     if kind not in pairs:
@@ -190,7 +192,7 @@ class _Slice:
 
     def _pair(self, kind: str, result: str, known: dict[Any, Any]) -> Pair:
         asked, image = self.asked, self.results[result]
-        other = self.results[NOISY] if kind == "noisy" else self.reference
+        other = self.results[self.asked.noisy] if kind == "noisy" else self.reference
         data_range = asked.range_of(kind)
         if kind not in ("noisy", "plain"):
             how = window(*asked.windows[kind]) if kind in asked.windows else asked.convention

@@ -83,7 +83,8 @@ def matched(
             if reference in found or not cases:
                 continue
             if len(cases) > 1:
-                found[reference] = _several(cases, rule)
+                if rule.certain:
+                    found[reference] = _several(cases, rule)
             elif suitors[cases[0]] == 1 or rule.certain:
                 found[reference] = _checked(
                     reference, cases[0], rule, asked=by == rule.name, units=units

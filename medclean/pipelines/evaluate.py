@@ -94,7 +94,7 @@ def evaluate(job: EvaluateJob, log: Log) -> Evaluated:
             for one in found:
                 for result, refusal in one.refusals.items():
                     work.refuse(one.reference, result, refusal)
-            for series in _by_series(found):
+            for series in _by_series(found, {NOISY} if job.noisy else set()):
                 if job.labels:
                     rows += _segmentations.compared(series, work)
                     continue
@@ -114,7 +114,7 @@ def evaluate(job: EvaluateJob, log: Log) -> Evaluated:
         matched=tuple(_told(found, names)),
         says=tuple(dict.fromkeys(work.says.values())),
         patients=len({row.patient for row in rows}),
-        crossed=tuple(crossed(limits, scores)),
+        crossed=tuple(crossed(limits, scores, NOISY if job.noisy else "")),
     )
     if job.out:
         _write(job, job.out, evaluated)
@@ -137,7 +137,7 @@ def _find(job: EvaluateJob, workers: Workers, log: Log) -> list[Matched]:
     references = cases(job.reference)
     for left in references.failed:
         log.warn(f"{left.path}: {left.reason}")
-    paths = dict(zip(names_of(job.results), job.results, strict=True))
+    paths = dict(zip(names_of(job.results, [NOISY] if job.noisy else []), job.results, strict=True))
     noisy = cases(job.noisy) if job.noisy else Cases((), ())
     found = {NOISY: noisy} if job.noisy else {}
     found |= {name: cases(path) for name, path in paths.items()}
@@ -171,9 +171,9 @@ def _matched(
     return Matched(reference, results, refusals, mask if isinstance(mask, Match) else None)
 
 
-def _by_series(found: Sequence[Matched]) -> Iterator[list[Matched]]:
-    """The references that have results, those of a series together."""
-    there = [one for one in found if one.results.keys() - {NOISY}]
+def _by_series(found: Sequence[Matched], others: set[str]) -> Iterator[list[Matched]]:
+    """The references that have results beside others, those of a series together."""
+    there = [one for one in found if one.results.keys() - others]
     for _, group in groupby(there, lambda one: one.reference.series.key):
         yield list(group)
 

@@ -34,7 +34,7 @@ def spectra(curves: Mapping[str, Spectrum], path: Path, *, unit: str, region: st
     axes.set(
         xlabel="spatial frequency in 1/mm",
         ylabel=f"NPS in {unit}² mm²",
-        title=f"Noise power spectrum, flattest places in the {region}",
+        title=f"NPS of result - reference, where the {region} is flattest",
         xlim=(0, None),
         ylim=(0, None),
     )

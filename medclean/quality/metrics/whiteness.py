@@ -25,7 +25,7 @@ class Whiteness(Metric):
 
     better = "higher"
     unit = "1"
-    regions = "image body mask"
+    regions = "body mask"
     needs_reference = False
     needs_noisy = True
 
