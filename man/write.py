@@ -31,7 +31,7 @@ STATUSES = {
     Exit.BAD_DATA: "Bad data: every eligible series failed, or there is nothing to train with.",
     Exit.MISSING: "Something is missing: a checkpoint or its hash, a codec, a program, a device.",
     Exit.CANNOT_WRITE: "Cannot write: permission, a full disk, an output that a running job holds.",
-    Exit.GATE_CROSSED: "A limit of --fail-on was crossed, or a training diverged.",
+    Exit.GATE_CROSSED: "A limit of --fail-on or --fail-under was crossed, or a training diverged.",
     Exit.PARTIAL: "Partial: some series are done, some failed; the manifest says which.",
     Exit.STOPPED: "Stopped by SIGTERM and its like; run the same command again to go on.",
     Exit.INTERRUPTED: "Stopped by Ctrl-C; run the same command again to go on.",
@@ -239,6 +239,56 @@ MORE = {
             "Train with named settings:": "medclean train images -o runs/dgan --preset dgan-small",
             "Go on after a stop:": "medclean train images -o runs/dgan --config runs/dgan/job.toml "
             "--resume",
+        },
+    ),
+    "evaluate": More(
+        about=(
+            "A result is compared with the reference that it is of, found by the first of these "
+            "that tells: SOP Instance UIDs of the images that it was made from, also by way of "
+            "--noisy; the same UIDs; the same path, or file name; the only one on the same grid. "
+            "Grids that differ by the order and direction of their axes alone are turned onto "
+            "each other exactly. Nothing is resampled: another grid, another unit, or by name or "
+            "grid another patient is refused, and said.",
+            "Against the reference: psnr, ssim (Gaussian window), ms-ssim, rmse, nmse (the root, "
+            "as the papers have it), mae, gmsd and bias, in the whole image, in the body, in "
+            "--mask and its regions, and in images cut to a --window; for PET suv-max and suv-mean "
+            "as changes in %. By themselves: noise, edge-slope, snr, cnr between regions, and "
+            "nps-frequency, the mean frequency of the spectrum of result - reference. Against "
+            "--noisy: noise-reduction and whiteness of what was removed. With --labels: dice, "
+            "hausdorff, hausdorff-95, surface-distance and volume-error of each label.",
+            "The peak of PSNR and the range of SSIM is the scale of the reference series: its "
+            "99.9th percentile, 4000 HU for CT; --data-range says another. PSNR, RMSE, NMSE, MAE "
+            "and bias are over all voxels of a case, SSIM and its like means over slices. Padding "
+            "counts nowhere. --paper scores as a paper did, so that its tables can be compared "
+            "with; the last lines say how.",
+            "A patient counts once, with the mean of its cases. Shown are mean and standard "
+            "deviation over patients, the 95 % bootstrap interval of the mean, and for the best "
+            "method its differences from the others: paired t test and Wilcoxon's, corrected after "
+            "Holm for all pairs of methods, limits of agreement (Bland-Altman) and Cohen's d; from "
+            "three methods on Friedman's test. The .json file has them for every figure. One "
+            "patient has no statistics.",
+            "What has no value, such as MS-SSIM of a slice below 176 pixels, is a gap that is told "
+            "with its reason, never a number. References without a result make the exit status 8.",
+        ),
+        files={
+            "SCORES.csv": "A row a value: result, patient, case, region, metric, value, unit. "
+            "Cases and patients are keyed hashes, or numbers where there is no key.",
+            "SCORES.json": "The same rows, with statistics, gaps, how results were matched, "
+            "conventions and versions.",
+            "DIR/CASE-errors.png, DIR/CASE-nps.png": "The middle slice of each result and its "
+            "difference from the reference, within 100 HU or 10 % of scale; noise power spectra.",
+        },
+        examples={
+            "Two denoisers, and what they began with:": "medclean evaluate clean study-nlm "
+            "study-dgan --noisy study -o scores.csv",
+            "CT in a soft tissue window, in regions of interest:": "medclean evaluate full-dose "
+            "denoised --window -160..240 --mask organs.nii.gz --maps maps",
+            "As the paper on CNCL scored its CT:": "medclean evaluate full-dose denoised --paper "
+            "001",
+            "In a script, that goes on only if it is good enough:": "medclean evaluate clean "
+            "denoised --fail-under psnr=30,ssim=0.9 && ./send",
+            "Segmentations of denoised images:": "medclean evaluate truth.nii.gz network.nii.gz "
+            "--labels",
         },
     ),
     "models": More(

@@ -112,6 +112,7 @@ def test_every_file_says_what_it_is():
         "models --json",
         "denoise --help",
         "prepare --help",
+        "evaluate --help",
         "train --help",
         "doctor --help",
     ],

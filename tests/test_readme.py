@@ -42,10 +42,13 @@ def test_a_command_is_understood(line: str, monkeypatch: pytest.MonkeyPatch) -> 
 
     def run(*arguments: Any) -> Any:
         asked.extend(arguments[:1])
-        listed = dict.fromkeys(("safety", "rows", "left_out", "noise", "kspace"), ())
-        return SimpleNamespace(exit=Exit.DONE, line="", **listed)
+        listed = ("safety", "rows", "left_out", "noise", "kspace", "matched", "says", "crossed")
+        scored = ("scores", "comparisons", "gaps")
+        told = dict.fromkeys((*listed, *scored), ())
+        return SimpleNamespace(exit=Exit.DONE, line="", patients=0, **told)
 
-    for name in ("denoise", "prepare", "train", "add_noise", "undersample"):  # what would do it
+    # What would do it.
+    for name in ("denoise", "prepare", "train", "add_noise", "undersample", "evaluate"):
         module = ModuleType(f"medclean.pipelines.{name}")
         setattr(module, name, run)
         monkeypatch.setitem(sys.modules, module.__name__, module)
@@ -66,8 +69,10 @@ def test_a_command_is_understood(line: str, monkeypatch: pytest.MonkeyPatch) -> 
 def test_the_commands_do_what_they_show(tmp_path: Path) -> None:
     """All of them, from top to bottom, in a folder that has what they name."""
     (tmp_path / "study" / "mr").mkdir(parents=True)
-    for path in sorted((ROOT / "sample_data" / "mr" / "noisy").iterdir())[:2]:
-        shutil.copy(path, tmp_path / "study" / "mr")
+    (tmp_path / "clean" / "mr").mkdir(parents=True)
+    for kind, folder in (("noisy", "study"), ("clean", "clean")):
+        for path in sorted((ROOT / "sample_data" / "mr" / kind).iterdir())[:2]:
+            shutil.copy(path, tmp_path / folder / "mr")
     dicoms.series(tmp_path / "study" / "ct", 2, series=2, spacing=(0.7, 0.7))
     t2 = {"SeriesDescription": "t2 tse"}
     for folder in ("archive", "archive/inbox", "archive/trial"):

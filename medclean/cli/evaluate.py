@@ -19,11 +19,10 @@ def evaluate(
 ) -> Exit:
     """Compare results with references: image quality, noise, regions, statistics over patients."""
     from medclean.cli._scores import tables
-    from medclean.pipelines.evaluate import as_object
     from medclean.pipelines.evaluate import evaluate as run
 
     evaluated = run(job, Log())
-    emit(json_.dumps(as_object(job, evaluated), indent=1) if json else tables(evaluated))
+    emit(json_.dumps(evaluated.as_object(), indent=1) if json else tables(evaluated))
     for sentence in evaluated.crossed:
         print(f"medclean: {printable(sentence)}", file=sys.stderr)
     return evaluated.exit

@@ -17,7 +17,7 @@ from medclean.archive.workers import Workers
 from medclean.device import share_processes
 from medclean.errors import DataError, Exit
 from medclean.files import cannot_write, write_whole
-from medclean.jobs._setting import plain
+from medclean.jobs._setting import values
 from medclean.jobs.evaluate import EvaluateJob
 from medclean.log import Log
 from medclean.pipelines import _segmentations
@@ -30,6 +30,8 @@ from medclean.pipelines._scores import Comparison, Gap, Row, Score, as_csv, as_j
 from medclean.signals import stop_on_signals
 
 FORMAT = 1
+
+_PLACES = {"reference", "results", "noisy", "out", "mask", "maps", "key", "workers", "limits"}
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ class Evaluated:
         says: What is to be known of the conventions.
         patients: How many.
         crossed: Limits of ``--fail-under`` that a result is beyond, a sentence each.
+        job: The settings, but not where files lay.
     """
 
     rows: tuple[Row, ...]
@@ -55,6 +58,7 @@ class Evaluated:
     says: tuple[str, ...]
     patients: int
     crossed: tuple[str, ...]
+    job: Mapping[str, Any]
 
     @property
     def exit(self) -> Exit:
@@ -66,6 +70,19 @@ class Evaluated:
                 *([Exit.PARTIAL] if missing else []),
             ]
         )
+
+    def as_object(self) -> dict[str, Any]:
+        """All there is, fit for JSON."""
+        return {
+            "format": FORMAT,
+            "command": "evaluate",
+            "versions": {
+                "medclean": __version__,
+                **{package: version(package) for package in ("numpy", "scipy", "scikit-image")},
+            },
+            **{field.name: as_json(getattr(self, field.name)) for field in fields(self)},
+            "exit": int(self.exit),
+        }
 
 
 def evaluate(job: EvaluateJob, log: Log) -> Evaluated:
@@ -115,16 +132,17 @@ def evaluate(job: EvaluateJob, log: Log) -> Evaluated:
         says=tuple(dict.fromkeys(work.says.values())),
         patients=len({row.patient for row in rows}),
         crossed=tuple(crossed(limits, scores, NOISY if job.noisy else "")),
+        job={name: value for name, value in values(job).items() if name not in _PLACES},
     )
     if job.out:
-        _write(job, job.out, evaluated)
+        _write(job.out, evaluated)
     return evaluated
 
 
-def _write(job: EvaluateJob, out: Path, evaluated: Evaluated) -> None:
+def _write(out: Path, evaluated: Evaluated) -> None:
     """The values as CSV, and beside it all there is as JSON."""
     write_whole(out, as_csv(evaluated.rows).encode())
-    content = json.dumps(as_object(job, evaluated), indent=1) + "\n"
+    content = json.dumps(evaluated.as_object(), indent=1) + "\n"
     write_whole(out.with_suffix(".json"), content.encode())
 
 
@@ -208,22 +226,3 @@ def _told(found: Sequence[Matched], names: Names) -> Iterator[dict[str, str]]:
     for one in found:
         for result, match in one.results.items():
             yield {"result": result, "case": names.case(one.reference), "by": match.how}
-
-
-def as_object(job: EvaluateJob, evaluated: Evaluated) -> dict[str, Any]:
-    """All there is, fit for JSON; it does not say where files lay."""
-    settings = {f.name: getattr(job, f.name) for f in fields(job) if f.name not in _PLACES}
-    return {
-        "format": FORMAT,
-        "command": "evaluate",
-        "job": {name: plain(value) for name, value in settings.items()},
-        "versions": {
-            "medclean": __version__,
-            **{package: version(package) for package in ("numpy", "scipy", "scikit-image")},
-        },
-        **{f.name: as_json(getattr(evaluated, f.name)) for f in fields(evaluated)},
-        "exit": int(evaluated.exit),
-    }
-
-
-_PLACES = {"reference", "results", "noisy", "out", "mask", "maps", "key", "workers", "limits"}
