@@ -1,6 +1,7 @@
 """``medclean evaluate``: matching, values, gaps, and what is written."""
 
 import csv
+import itertools
 import json
 import os
 import subprocess
@@ -249,6 +250,36 @@ def _item(data):
     item.ReferencedSOPClassUID = data.SOPClassUID
     item.ReferencedSOPInstanceUID = data.SOPInstanceUID
     return item
+
+
+def test_a_result_is_found_by_way_of_the_noisy_image(tmp_path):
+    """Clean, noisy made from it, and a result made from that, under names of their own."""
+    folders = [tmp_path / name for name in ("clean", "noisy", "result")]
+    dicoms.series(folders[0], 3)
+    for before, after in itertools.pairwise(folders):
+        after.mkdir()
+        for number, path in enumerate(sorted(before.rglob("*.dcm"))):
+            data = pydicom.dcmread(path)
+            data.SourceImageSequence = [_item(data)]
+            data.SOPInstanceUID = dicoms.uid(after.name, data.SOPInstanceUID)
+            data.SeriesInstanceUID = dicoms.uid(after.name, data.SeriesInstanceUID)
+            data.FrameOfReferenceUID = data.SeriesInstanceUID
+            data.file_meta.MediaStorageSOPInstanceUID = data.SOPInstanceUID
+            data.save_as(after / f"{after.name}-{number}.dcm")
+    clean, noisy, result = folders
+    found = evaluated(clean, result, noisy=noisy)
+    assert {match["by"] for match in found.matched} == {"source references"}
+    assert {row.result for row in found.rows} == {"noisy", "result"}
+
+
+def test_frames_in_time_are_cases_of_their_own(tmp_path):
+    clean = np.stack([truth(number) for number in range(2)])  # time, slices, rows, columns
+    noisy = clean + 20 * RNG.standard_normal(clean.shape).astype(np.float32)
+    one = nifti(tmp_path / "a.nii.gz", clean, affine=np.diag([0.7, 0.8, 1.0, 1.0]))
+    two = nifti(tmp_path / "b.nii.gz", noisy, affine=np.diag([0.7, 0.8, 1.0, 1.0]))
+    found = evaluated(one, two)
+    roots = [sqrt(peer.mean_squared_error(clean[:, s], noisy[:, s])) for s in range(3)]
+    assert values(found, "rmse") == pytest.approx(roots, rel=1e-5)
 
 
 def test_the_same_uids_match_and_no_tag_is_shown(tmp_path):

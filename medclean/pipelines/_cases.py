@@ -1,7 +1,8 @@
 """The stacks of slices that an archive holds, whose they are, and what they were made from."""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,15 +10,15 @@ from typing import NamedTuple
 
 from pydicom.dataset import Dataset
 
+from medclean.archive.about import by_path
 from medclean.archive.dicom.parse import NotAnImage, parse_header
 from medclean.archive.runs import RUN_FOLDER
 from medclean.archive.series import Affine, LeftOut, Series
 from medclean.archive.workers import Workers
-from medclean.errors import DataError, NothingToDo, UsageError
+from medclean.errors import DataError, NothingToDo
 from medclean.log import Log
 from medclean.pipelines._inputs import Inputs, find
 
-_BIDS = r"(?:^|/)(sub-[A-Za-z0-9]+)"
 _RESIDUALS = "residual/"  # where a run puts what it removed
 
 
@@ -117,19 +118,27 @@ def cases_of(
     a_run = (inputs.root / RUN_FOLDER).is_dir()
     kept = [s for s in found.series if not (a_run and _is_residual(s))]
     failed = tuple(left for left in found.left_out if left.status == "failed")
-    whose = _by_path(patient)
+    whose = by_path(patient)
     stacks = [(series, group) for series in kept for group in range(len(series.groups))]
     if not stacks:
         why = f"; {failed[0].path}: {failed[0].reason}" if failed else ""
         raise NothingToDo(f"{path} holds no image that can be compared{why}")
     first = [inputs.root / s.instances[s.groups[g].frames[0].instance].path for s, g in stacks]
     dicom = {p for (s, _), p in zip(stacks, first, strict=True) if s.format == "dicom"}
-    stated = {p: task.result() for p, task in workers.map(about, sorted(dicom))}
+    stated = {place: _told(task) for place, task in workers.map(about, sorted(dicom))}
     cases = []
     for (series, group), place in zip(stacks, first, strict=True):
         said = stated.get(place) or About(whose(series.instances[0].path))
         cases.append(Case(inputs.root, series, group, *said))
     return Cases(tuple(cases), failed)
+
+
+def _told(task: "Future[About]") -> About:
+    """What a file says; nothing where it took its worker along, as its pixels will tell."""
+    try:
+        return task.result()
+    except DataError:
+        return About()
 
 
 def about(path: Path) -> About:
@@ -155,24 +164,6 @@ def _sources(item: Dataset) -> Iterable[str]:
 
 def _is_residual(series: Series) -> bool:
     return all(instance.path.startswith(_RESIDUALS) for instance in series.instances)
-
-
-def _by_path(expression: str | None) -> Callable[[str], str]:
-    try:
-        pattern = re.compile(expression or _BIDS)
-        if not pattern.groups:
-            raise re.error("it has no group")
-    except re.error as error:
-        raise UsageError(
-            f"--patient {expression!r}: {error}; expected a regular expression with a group, "
-            "such as '(pat[0-9]+)'"
-        ) from None
-
-    def patient(path: str) -> str:
-        found = pattern.search(path)
-        return (found[1] or "") if found else ""
-
-    return patient
 
 
 def names_of(paths: Sequence[Path], taken: Iterable[str] = ()) -> list[str]:

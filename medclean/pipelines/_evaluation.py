@@ -30,6 +30,7 @@ from medclean.quality.metrics._base import Metric, Part
 from medclean.quality.papers import convention
 from medclean.signals import Stop
 
+REGIONS = 32  # of a mask: every two of them have a contrast
 SLICES = 4  # that a worker measures at a time
 EMPTY = "the mask has no voxel"
 UNREADABLE = "a file cannot be read"
@@ -147,7 +148,7 @@ class Evaluation:
         mask = None
         if one.mask:
             mask = replace(shelf.of(one.mask.case)[0], turn=one.mask.turn)
-        regions = regions_of(mask) if mask else ()
+        regions = regions_of(mask, REGIONS) if mask else ()
         if mask and not regions:
             case = self.names.case(reference)
             self.gaps += [Gap(result, case, EMPTY, "all", MASK) for result in results]

@@ -95,10 +95,10 @@ def measure(task: tuple[Measuring, range]) -> Parts:
     asked, places = task
     metrics = {name: METRICS.make(spec) for name, spec in asked.metrics.items()}
     found: Parts = defaultdict(list)
-    reference, mask = asked.reference.values, asked.mask.values if asked.mask else None
-    padding = asked.reference.padding
-    results = {name: stack.values for name, stack in asked.results.items()}
-    for place in places:
+    reference, padding = asked.reference.part(places), asked.reference.padding(places)
+    mask = asked.mask.part(places) if asked.mask else None
+    results = {name: stack.part(places) for name, stack in asked.results.items()}
+    for place in range(len(places)):
         marks = np.array(padding[place]) if padding is not None else np.zeros(1, bool)
         slices = {name: _shown(stack[place], marks) for name, stack in results.items()}
         seen = _Slice(asked, _shown(reference[place], marks), slices, ~marks)
@@ -108,24 +108,21 @@ def measure(task: tuple[Measuring, range]) -> Parts:
     return dict(found)
 
 
-def regions_of(mask: Stack) -> tuple[int, ...]:
+def regions_of(mask: Stack, most: int) -> tuple[int, ...]:
     """The numbers in a mask, without 0.
 
     Raises:
-        DataError: It holds others than a few whole numbers, as an image does.
+        DataError: It holds others than so many whole numbers, as an image does.
     """
     numbers: set[float] = set()
     for image in mask.values:
         numbers.update(map(float, np.unique(image)))
-        if len(numbers) > _MOST or any(number != int(number) for number in numbers):
+        if len(numbers) > most + 1 or any(number != int(number) for number in numbers):
             raise DataError(
-                f"it holds other values than up to {_MOST} whole numbers; expected 0 outside and a "
+                f"it holds other values than up to {most} whole numbers; expected 0 outside and a "
                 "number for each region"
             )
     return tuple(sorted(int(number) for number in numbers - {0.0}))
-
-
-_MOST = 32  # regions
 
 
 @dataclass(frozen=True)

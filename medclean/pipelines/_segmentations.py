@@ -16,6 +16,8 @@ from medclean.pipelines._scores import Gap, Row
 from medclean.pipelines._spool import Stack
 from medclean.quality.overlap import FIGURES, figures
 
+LABELS = 1000  # of a segmentation
+
 
 def compared(series: Sequence[Matched], work: Evaluation) -> Iterator[Row]:
     """The figures of all references of a series; what fails is a gap."""
@@ -37,7 +39,7 @@ def _rows(
     one: Matched, result: str, stacks: tuple[Stack, Stack], work: Evaluation
 ) -> Iterator[Row]:
     case, patient = work.names.case(one.reference), work.names.patient(one.reference)
-    labels = sorted({label for stack in stacks for label in regions_of(stack)})
+    labels = sorted({label for stack in stacks for label in regions_of(stack, LABELS)})
     look = partial(overlapping, stacks, one.reference.spacing)
     for label, task in work.workers.map(look, labels):
         for metric, value in task.result().items():

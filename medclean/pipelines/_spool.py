@@ -43,14 +43,33 @@ class Stack:
     @property
     def values(self) -> Image:
         """All of them, on the grid of the reference; read as they are used."""
-        return self.turn(np.memmap(self.path, np.float32, "r", shape=self.shape))
+        return self.turn(self._mapped(self.path, np.float32, 0, self.shape[0]))
 
-    @property
-    def padding(self) -> Mask | None:
-        """True where a voxel is no part of the image; None where all are."""
-        if not self.padded:
-            return None
-        return self.turn(np.memmap(_marks(self.path), np.bool_, "r", shape=self.shape))
+    def part(self, places: range) -> Image:
+        """Some slices of the grid of the reference: no more is mapped, if they lie together."""
+        return self._part(self.path, np.float32, places)
+
+    def padding(self, places: range) -> Mask | None:
+        """True where a voxel of these is no part of the image; None where all voxels are."""
+        return self._part(_marks(self.path), np.bool_, places) if self.padded else None
+
+    def _part(self, path: Path, kind: type[np.generic], places: range) -> "np.ndarray[Any, Any]":
+        if self.turn.axes[0] != 0:
+            return self.turn(self._mapped(path, kind, 0, self.shape[0]))[_slice(places)]
+        backwards = self.turn.backwards[0]
+        start = self.shape[0] - places.stop if backwards else places.start
+        return self.turn(self._mapped(path, kind, start, len(places)))
+
+    def _mapped(
+        self, path: Path, kind: type[np.generic], start: int, count: int
+    ) -> "np.ndarray[Any, Any]":
+        _, rows, columns = self.shape
+        offset = start * rows * columns * np.dtype(kind).itemsize
+        return np.memmap(path, kind, "r", offset, (count, rows, columns))
+
+
+def _slice(places: range) -> slice:
+    return slice(places.start, places.stop)
 
 
 class Spooled(NamedTuple):

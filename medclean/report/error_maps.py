@@ -88,9 +88,7 @@ def error_maps(
         error = one.image.astype(np.float64) - reference.image
         axes = panel(number, 1)
         axes.imshow(error, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect=aspect)
-        root = float(np.sqrt(np.mean(error**2)))
-        title = f"{one.name} - reference, RMSE {root:.3g}"
-        axes.set_title(title, color=FADED, fontsize=9, loc="left")
+        axes.set_title(f"{one.name} - reference", color=FADED, fontsize=9, loc="left")
     side = figure.add_axes(((width - BAR + 0.08) / width, 0.1, 0.12 / width, 0.35))
     bar = figure.colorbar(ScalarMappable(Normalize(-limit, limit), "RdBu_r"), side)
     bar.ax.tick_params(colors=FADED, labelsize=8)
