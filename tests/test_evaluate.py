@@ -282,6 +282,21 @@ def test_frames_in_time_are_cases_of_their_own(tmp_path):
     assert values(found, "rmse") == pytest.approx(roots, rel=1e-5)
 
 
+def test_padding_counts_nowhere(tmp_path):
+    stored = (truth() - 300).astype(np.int16)
+    other = stored + RNG.integers(-30, 30, stored.shape, np.int16)
+    outside = np.zeros(stored.shape, bool)
+    outside[:, :, :9] = True
+    for name, stack in (("clean", stored), ("result", other)):
+        for number, image in enumerate(np.where(outside, -2000, stack).astype(np.int16), 1):
+            data = dicoms.image(image, number=number, padding=-2000)
+            dicoms.save(data, tmp_path / name / f"{number}.dcm")
+    found = evaluated(tmp_path / "clean", tmp_path / "result")
+    error = (other - stored)[~outside].astype(float)
+    assert values(found, "rmse") == [pytest.approx(sqrt((error**2).mean()))]
+    assert values(found, "bias") == [pytest.approx(error.mean())]
+
+
 def test_the_same_uids_match_and_no_tag_is_shown(tmp_path):
     dicoms.series(tmp_path / "study", 3, planted=True)
     dicoms.series(tmp_path / "copy", 3, planted=True)
