@@ -21,10 +21,12 @@ from medclean.catalog import NOISES
 from medclean.errors import Exit, UsageError
 from medclean.inference.noising import Part, measured, noise_of
 from medclean.jobs.add_noise import AddNoiseJob
+from medclean.jobs.denoise import DenoiseJob
 from medclean.log import Log
 from medclean.physics.noise._chain import Chain
 from medclean.pipelines._noising import AddingNoise
 from medclean.pipelines.add_noise import add_noise
+from medclean.pipelines.denoise import denoise
 from medclean.volume import Given
 from multiframes import enhanced, frame
 from test_denoise import manifest, tree
@@ -90,6 +92,13 @@ def test_derived_series_say_that_they_are_simulated(study, tmp_path):
     assert data.ImageType[:2] == ["DERIVED", "SECONDARY"]
     assert [code.CodeValue for code in data.DerivationCodeSequence] == ["SIMNOISE"]
     assert dcmread(tmp_path / "out" / "2.dcm").ImageComments.endswith("not for diagnosis")
+
+
+def test_what_was_made_worse_is_for_networks_too_where_it_is_let_in(study, tmp_path):
+    run(study / "mr", tmp_path / "noisy", "gaussian:sigma=0.05")
+    asked = DenoiseJob((tmp_path / "noisy",), "dgan", out=tmp_path / "out")
+    assert denoise(asked, Log(quiet=True)).exit == Exit.NOTHING_TO_DO
+    assert denoise(replace(asked, include=("own",)), Log(quiet=True)).exit == Exit.DONE
 
 
 def test_the_same_seed_draws_the_same_whatever_is_around(study, tmp_path):

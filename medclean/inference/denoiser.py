@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from medclean.models._base import Model
 
 TRAINED = ("gan", "network")
+OWN = "own"  # kind of what medclean made: of images that networks know, with noise for example
 BARE = "only --model identity takes it"  # what does not say what its images are
 
 
@@ -93,7 +94,8 @@ class Denoiser:
         if self.plain:
             return None
         if series.modality in self.trained:
-            return None if self.force or not series.kinds else self._unseen(series.kinds)
+            unseen = tuple(kind for kind in series.kinds if kind != OWN)
+            return self._unseen(unseen) if unseen and not self.force else None
         if self.force and len(self.trained) == 1:
             return None
         known = " and ".join(self.trained)
