@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from medclean.errors import MissingError, unknown
+from medclean.errors import MissingError, UsageError
 
 if TYPE_CHECKING:
     import torch
@@ -35,7 +35,7 @@ def choose(asked: str) -> "torch.device":
 
     kind, _, number = asked.partition(":")
     if kind not in _KINDS or (number and not (kind == "cuda" and number.isdecimal())):
-        raise unknown("device", asked, _KINDS)
+        raise UsageError(f"no device {asked!r}; expected {', '.join(_KINDS)}")
     cards = torch.cuda.device_count() if torch.cuda.is_available() else 0
     has_mps = torch.backends.mps.is_available()
     if kind == "auto":

@@ -38,7 +38,7 @@ def test_auto_takes_what_is_there():
 
 @pytest.mark.parametrize("word", ["gpu", "cuda:x", "cuda:-1", "cpu:0", "mps:1", ""])
 def test_a_word_that_is_no_device(word):
-    with pytest.raises(UsageError, match="no device"):
+    with pytest.raises(UsageError, match="; expected auto, cpu, cuda, cuda:N, mps"):
         device.choose(word)
 
 
