@@ -267,6 +267,20 @@ def test_a_folder_belongs_to_one_command_and_its_settings(study, out):
     assert read_manifest(out)["command"] == "turn"
 
 
+def test_a_folder_without_outputs_takes_other_settings(study, out):
+    with opened(out) as run:
+        expect(run, study, "series-0")
+        run.begin("series-0")
+        stage(run, "series-0", "series-0/0.dcm", b"as was asked first")
+        run.fail("series-0", "what was asked first does not go")
+    with opened(out, settings=OTHER) as run:
+        expect(run, study, "series-0")
+        assert not run.begin("series-0")
+        turn_series(run, "series-0", study)
+    with pytest.raises(UsageError, match="--overwrite"):
+        turn(study, out)
+
+
 def test_overwrite_redoes_what_is_ours(study, out):
     turn(study, out)
     times = {path: (out / path).stat().st_mtime_ns for path in tree(out)}

@@ -47,8 +47,8 @@ class Peek:
         self._state, self._division = State.read(out / RUN_FOLDER), Division(shard)
         if self._state.run:
             refuse_other(out, self._state.run, command)
-        if self._state.run and not overwrite:
-            refuse_changed(out, self._state.run, settings)
+        if not overwrite:
+            refuse_changed(out, self._state, settings)
         if overwrite:
             self._state.redo()
 

@@ -52,7 +52,7 @@ def open_run(
         environ: Where SLURM says the job.
 
     Raises:
-        UsageError: The folder belongs to another command or to other settings.
+        UsageError: The folder belongs to another command, or holds outputs of other settings.
         WriteError: It cannot be written, or a running job holds it.
     """
     secret = read_key(key) if key else None
@@ -65,8 +65,8 @@ def open_run(
             state = State.read(folder)
             if state.run:
                 refuse_other(out, state.run, command)
-            if state.run and not overwrite:
-                refuse_changed(out, state.run, settings)
+            if not overwrite:
+                refuse_changed(out, state, settings)
             if not shard:
                 _tidy(folder)
             manifest_path(out, shard).unlink(missing_ok=True)  # what it says ceases to be true
@@ -118,13 +118,15 @@ def refuse_other(out: Path, run: Line, command: str) -> None:
         )
 
 
-def refuse_changed(out: Path, run: Line, settings: Settings) -> None:
-    """Nothing, if the last run in a folder had these settings.
+def refuse_changed(out: Path, state: State, settings: Settings) -> None:
+    """Nothing, if the last run in a folder had these settings, or none has written there yet.
 
     Raises:
         UsageError: It had others; the differences are named.
     """
-    then, today = _flat(run["settings"]), _flat(plain(settings))
+    if not state.ours:  # all failed, or was skipped, and perhaps named a setting that helps
+        return
+    then, today = _flat(state.run["settings"]), _flat(plain(settings))
     changed = [name for name in then | today if then.get(name) != today.get(name)][:_SHOWN]
     if changed:
         was = ", ".join(f"{name} {then.get(name)!r}" for name in changed)
