@@ -113,7 +113,7 @@ def test_a_damaged_slice_is_a_gap_with_a_name(tmp_path, capsys, damage):
     assert stacks(series.without({3})) == [[0, 1, 2], [3, 4]]
     job = DenoiseJob((tmp_path / "in",), "identity", out=tmp_path / "out", allow_gaps=True)
     assert denoise(job, Log()).exit == Exit.PARTIAL
-    assert "is incomplete: 3.dcm " in (said := capsys.readouterr().err)
+    assert "is incomplete: 3.dcm: " in (said := capsys.readouterr().err)
     assert "(place 5 of 7)" in said
     told = json.loads((tmp_path / "out" / "medclean-run" / "manifest.json").read_text())
     (notes,) = [series["notes"] for series in told["series"]]

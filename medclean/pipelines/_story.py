@@ -121,10 +121,12 @@ def _one(series: Series, work: Work, bugs: list[Exception]) -> bool:
         usage = error.status == Exit.USAGE  # of this series only: the request as such was accepted
         status = Exit.BAD_DATA if usage else error.status
         run.fail(series.key, str(error), status=status, inputs=paths)
-        log.warn(f"{name} failed: {error}")
+        gaps = 0 < len(flaws) < len(series.instances) and not work.job.allow_gaps
+        step = "; --allow-gaps writes it without what cannot be read" if gaps else ""
+        log.warn(f"{name} failed: {error}{step}")
         for path, flaw in paths.items():
             if path not in str(error):
-                log.warn(f"  {path} {flaw}")
+                log.warn(f"  {path}: {flaw}")
     except Exception as error:  # the other series have not deserved it
         run.fail(series.key, f"a bug: {type(error).__name__}", status=Exit.BUG)
         log.warn(f"{name} failed: a bug, which is shown when the others are through")

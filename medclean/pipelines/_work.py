@@ -180,7 +180,7 @@ class Work:
             )
         self.uids.update(uids)
         for gap in gaps:
-            self.log.warn(f"{self.name(series)} is incomplete: {gap.path} {gap.why}")
+            self.log.warn(f"{self.name(series)} is incomplete: {gap.path}: {gap.why}")
         failed = {gap.path: {"status": "failed", "reason": gap.why} for gap in gaps}
         gates = [Exit.GATE_CROSSED] * bool(verdict.crossed)
         status = Exit.of([Exit.PARTIAL] * bool(gaps) + gates)
