@@ -25,6 +25,8 @@ _NEXT_STEP = {
     errno.EACCES: "get permission to write there, or write elsewhere with -o",
     errno.EPERM: "get permission to write there, or write elsewhere with -o",
     errno.EROFS: "write elsewhere with -o",
+    errno.EEXIST: "write elsewhere with -o",
+    errno.ENOTDIR: "write elsewhere with -o",
     errno.EXDEV: "let no folder of the output be a mount or a link to another disk",
 }
 _NO_HARD_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS}  # FAT, some network and user disks
