@@ -120,6 +120,15 @@ def test_a_variable_that_sets_nothing_is_told(ask, monkeypatch, capsys):
     assert far == "warning: MEDCLEAN_ZZZZZZZZZ sets nothing; no command has such a setting"
 
 
+def test_a_variable_that_sets_nothing_is_told_before_what_is_missing(medclean, monkeypatch):
+    monkeypatch.setenv("MEDCLEAN_MODLE", "dgan")
+    status, _, err = medclean("denoise", "x")
+    warned, failed = err.splitlines()
+    assert status == Exit.USAGE
+    assert warned == "warning: MEDCLEAN_MODLE sets nothing; did you mean MEDCLEAN_MODEL?"
+    assert "Missing option '--model'" in failed
+
+
 def test_a_variable_holds_a_value_a_line(medclean, monkeypatch):
     monkeypatch.setenv("MEDCLEAN_SELECT", "SeriesDescription~a b\nModalty=MR")
     status, _, err = medclean("denoise", "x", "--model", "nlm")
@@ -297,6 +306,15 @@ def test_a_reader_who_leaves_is_no_failure():
     script = f"set -o pipefail; {sys.executable} -m medclean models --json | true"
     done = subprocess.run(["bash", "-c", script], cwd=ROOT, capture_output=True, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_a_result_that_cannot_be_printed_is_told():
+    words = [sys.executable, "-m", "medclean", "--version"]
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(words, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, check=False)
+    assert done.returncode == Exit.CANNOT_WRITE
+    assert done.stderr.count(b"\n") == 1
+    assert b"cannot write the result to standard output: No space left" in done.stderr
 
 
 def test_a_stop_while_modules_load_has_its_status(tmp_path):

@@ -16,7 +16,8 @@ from typer.core import TyperCommand
 
 from medclean.catalog import MASKS, METRICS, MODELS, NOISES, SCHEDULES
 from medclean.cli import _config
-from medclean.errors import Exit, UsageError, unknown
+from medclean.errors import Exit, UsageError, WriteError, unknown
+from medclean.files import cannot_write
 from medclean.jobs._setting import Setting, settings
 from medclean.log import printable
 from medclean.options import convert
@@ -65,7 +66,6 @@ def command(run: Callable[..., Exit], *, presets: bool = False) -> Callable[...,
 
     @wraps(run)
     def made(*, preset: str | None = None, **given: Any) -> Exit:
-        warn_of_variables(os.environ)
         if preset:  # a bare --model leaves the options that a preset has for that model
             model = read(_config.preset(preset, given["model"])).get("model", given["model"])
             given["model"] = model if model.startswith(f"{given['model']}:") else given["model"]
@@ -101,7 +101,8 @@ class Command(TyperCommand):
                 parameter.display_type_rich = _nothing
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """As any command does, after a first look for the model."""
+        """As any command does, after a first look for the model, and for variables."""
+        warn_of_variables(os.environ)
         typed = self.make_parser(ctx).parse_args([*args])[0]
         for parameter in self.params:
             if parameter.name == "model":
@@ -120,11 +121,18 @@ def warn_of_variables(environ: Mapping[str, str]) -> None:
 
 
 def emit(text: str) -> None:
-    """Print a result; a reader who has gone away, as in ``| head``, is no failure."""
+    """Print a result; a reader who has gone away, as in ``| head``, is no failure.
+
+    Raises:
+        WriteError: It cannot be printed.
+    """
     try:
-        print(text, flush=True)
-    except BrokenPipeError:
+        with cannot_write("the result to standard output"):
+            print(text, flush=True)
+    except WriteError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error.__cause__, BrokenPipeError):
+            raise
 
 
 def _nothing(ctx: object) -> None:
