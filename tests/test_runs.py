@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -196,10 +197,31 @@ def test_two_series_never_have_one_output(out):
         run.commit("first", {"a": stage(run, "first", "a", b"first")})
         with pytest.raises(DataError, match="a in the output folder is not the output of this"):
             run.commit("second", {"a": stage(run, "second", "a", b"second")})
-    with opened(out) as run:  # the first series is gone from the study
-        run.expect("second", ["second"])
-        run.commit("second", run.begin("second"))
-    assert (out / "a").read_bytes() == b"second"
+    for overwrite in (False, True):  # the first series is gone from the study
+        with opened(out, overwrite=overwrite) as run:
+            run.expect("second", ["second"])
+            run.begin("second")
+            staged = {"a": stage(run, "second", "a", b"second")}
+            with nullcontext() if overwrite else pytest.raises(DataError, match="--overwrite"):
+                run.commit("second", staged)
+        assert (out / "a").read_bytes() == (b"second" if overwrite else b"first")
+
+
+def test_a_series_that_loses_an_output_loses_all(out):
+    with opened(out) as run:
+        run.expect("first", ["a", "b"])
+        run.begin("first")
+        run.commit("first", {name: stage(run, "first", name, b"first") for name in "ab"})
+    for overwrite in (True, False):
+        with opened(out, overwrite=overwrite) as run:
+            run.expect("second", ["a"])
+            if not run.done("second"):
+                run.begin("second")
+                run.commit("second", {"a": stage(run, "second", "a", b"second")})
+        assert [path.name for path in sorted(out.iterdir())] == ["a", "medclean-run"]
+    with opened(out) as run:
+        run.expect("first", ["a", "b"])
+        assert not run.done("first")
 
 
 def test_no_output_leaves_the_output_folder(study, out):

@@ -6,7 +6,7 @@ a commit without done, which the next start finishes.
 """
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -52,7 +52,13 @@ def commit(
     """
     todo = [Move(f"{STAGING}/{key}/{relative(path)}", path, s) for path, s in files.items()]
     ours = record.state.ours
-    old = {path: s for path, s in record.series(key).files.items() if ours.get(path) == key}
+    owners = {key, *_displaced(record, key, files)}
+    old = {
+        path: sha256
+        for owner in sorted(owners)
+        for path, sha256 in record.series(owner).files.items()
+        if ours.get(path) == owner
+    }
     with cannot_write(out):
         moves.prepare(out, todo, is_ours)
         line = {
@@ -67,6 +73,14 @@ def commit(
         }
         record.note(line, sync=True)
         _complete(out, record, key)
+        for owner in sorted(owners - {key}):
+            record.note({"kind": "undone", "series": owner}, sync=True)
+
+
+def _displaced(record: Record, key: str, files: Iterable[str]) -> set[str]:
+    """Other series that lose an output to this one: of none shall only a part be left."""
+    owners = {record.state.ours.get(path, key) for path in files} - {key}
+    return {owner for owner in owners if "copies" not in record.series(owner).facts}
 
 
 def finish_left(out: Path, record: Record, shard: Shard | None) -> None:

@@ -10,14 +10,18 @@ from medclean.errors import Exit
 class Expected:
     """Series, files that are copied as they are, and files of which nothing is made.
 
+    Args:
+        record: Of the run.
+        overwrite: As for ``open_run``.
+
     Attributes:
         series: By key.
         copies: Keys of folders whose files are copied, or of series that are.
         loose: Paths of inputs that belong to no series that is denoised.
     """
 
-    def __init__(self, record: Record) -> None:
-        self._record = record
+    def __init__(self, record: Record, *, overwrite: bool) -> None:
+        self._record, self._overwrite = record, overwrite
         self.series: dict[str, None] = {}
         self.copies: dict[str, None] = {}
         self.loose: dict[str, None] = {}
@@ -48,11 +52,17 @@ class Expected:
         return [path for path in series.inputs if path not in series.files]
 
     def is_ours(self, key: str, path: str) -> bool:
-        """Whether a commit named this path: for this key, or for one that needs it no more."""
+        """Whether a commit named this path: for this key, or for one that needs it no more.
+
+        A series that is gone from the study keeps its outputs, which may be all there is of it,
+        unless the user said ``overwrite``; a copy is only that.
+        """
         owner = self._record.state.ours.get(path)
-        if owner in self.copies and owner != key:  # it may have let go of single files
+        if owner is None or owner == key:
+            return owner == key
+        if owner in self.copies:  # it may have let go of single files
             return path not in self._record.series(owner).inputs
-        return owner is not None and (owner == key or owner not in self.series)
+        return owner not in self.series and (self._overwrite or not self.is_derived(path))
 
     def is_derived(self, path: str) -> bool:
         """Whether an output of a series has this path, perhaps from an earlier start."""

@@ -101,8 +101,8 @@ def refuse_foreign(out: Path, finals: Iterable[str], is_ours: Callable[[str], bo
     for final in finals:
         if os.path.lexists(out / final) and not is_ours(final):
             raise DataError(
-                f"{final} in the output folder is not the output of this series; move it away, or "
-                "write elsewhere with -o"
+                f"{final} in the output folder is not the output of this series; write elsewhere "
+                "with -o, move it away or, if medclean wrote it, take its place with --overwrite"
             )
 
 

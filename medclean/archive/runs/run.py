@@ -54,7 +54,7 @@ class Run:
         self.series: list[Line] = []
         self._record, self._lock, self._overwrite, self._key = record, lock, overwrite, key
         self._shard, self._division, self._total = shard, Division(shard), 0
-        self.expected = Expected(record)
+        self.expected = Expected(record, overwrite=overwrite)
         self._begun: set[str] = set()
 
     # Which series there are
