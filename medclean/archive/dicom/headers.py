@@ -27,9 +27,11 @@ from medclean.archive.dicom.values import (
     integer,
     number,
     numbers,
+    real,
     text,
     texts,
     unsigned,
+    vendor_component,
     vendor_scale,
 )
 from medclean.archive.limits import limits
@@ -46,6 +48,7 @@ NATIVE = {
 }
 _ALLOCATED = (8, 16, 32)
 _PIXELS = 0x7FE00000  # the group that begins with them
+_CONTRAST = ("EchoTime", "EchoNumbers", "InversionTime", "FlipAngle", "KVP")
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,8 @@ class Header:
         orientation: Image Orientation (Patient): direction of the columns' index, of the rows'.
         spacing: Of rows and columns, mm.
         gap: Spacing Between Slices, else Slice Thickness, else 1; mm.
-        contrast: Echo time, inversion time, b-value and diffusion direction, as far as stated.
+        contrast: What else tells images at one position apart, as far as stated: echo, inversion
+            time, flip angle, tube voltage, kernel, percentage of the cardiac cycle, diffusion.
         time: What orders images of one position: temporal position, trigger time, frame reference
             time, acquisition date and time.
         trigger: Trigger Time, ms after the R wave.
@@ -194,6 +198,7 @@ def header_of(found: Glance, path: str, selection: Selection = EVERYTHING) -> He
     meta_class = meta("MediaStorageSOPClassUID")
     meta_uid = meta("MediaStorageSOPInstanceUID")
     rows, spacing = unsigned(data, "Rows"), numbers(data, "PixelSpacing", 2)
+    trigger = number(data, "TriggerTime")
     if not (sop_class or meta_class or rows):
         if not found.marked:
             raise NotAnImage("not DICOM")
@@ -211,7 +216,7 @@ def header_of(found: Glance, path: str, selection: Selection = EVERYTHING) -> He
         context=_context(data, path),
         modality=intern(text(data, "Modality")),
         image_type=_interned(texts(data, "ImageType")),
-        component=intern(text(data, "ComplexImageComponent")),
+        component=intern(text(data, "ComplexImageComponent") or vendor_component(data)),
         rescale_type=intern("US" if found.has_lut else text(data, "RescaleType")),
         series_type=_interned(texts(data, "SeriesType")),
         units=intern(text(data, "Units")),
@@ -234,8 +239,9 @@ def header_of(found: Glance, path: str, selection: Selection = EVERYTHING) -> He
         spacing=spacing if spacing and min(spacing) > 0 else None,
         gap=abs(number(data, "SpacingBetweenSlices") or number(data, "SliceThickness") or 1.0),
         contrast=(
-            number(data, "EchoTime"),
-            number(data, "InversionTime"),
+            *(number(data, key) for key in _CONTRAST),
+            texts(data, "ConvolutionKernel"),
+            real(data, "NominalPercentageOfCardiacPhase") if trigger is None else None,
             *diffusion(data),
         ),
         time=(
@@ -245,7 +251,7 @@ def header_of(found: Glance, path: str, selection: Selection = EVERYTHING) -> He
             text(data, "AcquisitionDateTime")
             or text(data, "AcquisitionDate") + text(data, "AcquisitionTime"),
         ),
-        trigger=number(data, "TriggerTime"),
+        trigger=trigger,
         vendor_scale=vendor_scale(data),
         deselected=intern(selection.refusal({PATH: (path,), **found.told(selection.tags)})),
     )

@@ -19,6 +19,7 @@ _B_VALUES = (
     (0x0043, "GEMS_PARM_01", 0x39),
     (0x2001, "Philips Imaging DD 001", 0x03),
 )
+_COMPONENTS = ("MAGNITUDE", "PHASE", "REAL", "IMAGINARY")  # as GE counts them
 _GE_OFFSET = 100_000  # GE adds a multiple of it to some b-values
 _DIRECTIONS = (  # three numbers in one element, or in three that follow each other
     (0x0019, "SIEMENS MR HEADER", (0x0E,)),
@@ -150,6 +151,16 @@ def vendor_scale(data: Values) -> float | None:
     """
     tag = private(data, 0x2005, PHILIPS_SCALE, 0x0E)
     return (real(data, tag) or None) if tag else None
+
+
+def vendor_component(data: Values) -> str:
+    """What GE says of an image where its Image Type is the same for all; ``""`` where it does not.
+
+    The element (0043,xx2F) is an SS, and stays one where it is written as UN.
+    """
+    tag = private(data, 0x0043, "GEMS_PARM_01", 0x2F)
+    stated = unsigned(data, tag) if tag else None
+    return _COMPONENTS[stated] if stated is not None and stated < len(_COMPONENTS) else ""
 
 
 def diffusion(data: Values) -> tuple[float | None, str, tuple[float, ...]]:
