@@ -182,6 +182,22 @@ def test_gaps_can_be_allowed_and_show(study, tmp_path):
     assert after.SOPInstanceUID != before.SOPInstanceUID
 
 
+def test_a_file_of_which_no_other_can_be_made_is_a_gap_too(study, tmp_path):
+    """Its pixels are whole: what is broken lies behind them, or in a sequence."""
+    behind, within = study / "ct" / "0002.dcm", study / "ct" / "0004.dcm"
+    behind.write_bytes(behind.read_bytes() + b"no element")
+    assert dcmread(behind).pixel_array.shape == dcmread(within).pixel_array.shape
+    content, item = within.read_bytes(), b"\xfe\xff\x00\xe0\x90\x01\0\0"
+    at = content.index(b"\x20\0\x0d\0UI")
+    equipment = b"\x18\0\x01\xa0SQ\0\0\x0c\0\0\0" + item + b"few."
+    within.write_bytes(content[:at] + equipment + content[at:])
+    done = run(study, tmp_path / "out", allow_gaps=True)
+    assert (done.exit, done.done) == (Exit.PARTIAL, 3)
+    assert {path.name for path in (tmp_path / "out" / "ct").iterdir()} == {
+        f"{number:04}.dcm" for number in (1, 3, 5)
+    }
+
+
 def test_fail_fast_leaves_the_rest_for_later(study, tmp_path):
     bad = study / "ct" / "0002.dcm"
     bad.write_bytes(bad.read_bytes()[:-400])

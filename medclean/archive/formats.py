@@ -32,9 +32,11 @@ def read(root: Path, series: Series, instance: int) -> Pixels:
 
 
 def flaw(root: Path, series: Series, instance: int) -> str | None:
-    """Why a file of a series cannot be read; None where it can."""
+    """Why a file of a series cannot be read, or no other be made of it; None where both can."""
     try:
         _part(series, "read").read(root, series, instance)
+        if series.format == "dicom":
+            _part(series, "write").refuse_odd(root, series, instance)
     except DataError as error:
         return str(error)
     return None

@@ -9,11 +9,12 @@ from pydicom.uid import (
     UID,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
     RLELossless,
 )
 
-from medclean.archive.derivation import Made, Role, Written
+from medclean.archive.derivation import CODES, MAKER, Derivation, Made, Role, Written
 from medclean.archive.dicom import mosaic
 from medclean.archive.dicom.derive import derived
 from medclean.archive.dicom.elements import Changes, Elements, Value, element
@@ -23,6 +24,7 @@ from medclean.archive.dicom.overlays import buried, moved_overlays
 from medclean.archive.dicom.parse import one_reason
 from medclean.archive.dicom.pixels import Integers
 from medclean.archive.dicom.plan import Plan
+from medclean.archive.dicom.plan import plan as settled
 from medclean.archive.dicom.read import load, pixels_of
 from medclean.archive.dicom.residual import of_difference, residual
 from medclean.archive.dicom.transcode import Opened, deflated, opened, transcoded
@@ -30,6 +32,8 @@ from medclean.archive.dicom.uids import IMPLEMENTATION_CLASS, instance_uid
 from medclean.archive.numbers import Pixels, Stored, by_role
 from medclean.archive.series import Series
 from medclean.files import write_parts
+
+_TRIAL = Derivation(MAKER, "trial", CODES["IDENTITY"], {}, version="0", title="trial", suffix="")
 
 
 def write(
@@ -55,6 +59,25 @@ def write(
     made = _made(found, lambda: load(path).words, series, instance, stored, plan)
     write_parts(to, made.parts)
     return made.written
+
+
+def refuse_odd(root: Path, series: Series, instance: int) -> None:
+    """Nothing, as long as a file can be taken apart as far as it has to be to write another.
+
+    Args:
+        root: As for ``write``; so are the others.
+        series: See there.
+        instance: See there.
+
+    Raises:
+        DataError: It cannot, though its pixels may be whole.
+    """
+    plan = settled(series.alone(instance), _TRIAL)
+    with one_reason("cannot be taken apart"):
+        found = opened((root / series.instances[instance].path).read_bytes())
+        native = found.syntax if found.syntax in NATIVE else ExplicitVRLittleEndian
+        source = _encoded_for(found, UID(native))
+        source.patches(derived(source, series, instance, plan, uid="2.25.1"))
 
 
 def remade(
