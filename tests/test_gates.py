@@ -128,6 +128,20 @@ def test_what_is_kept_has_failed_all_the_same(study, tmp_path):
         run(study, out, "gaussian:sigma=2")
 
 
+def test_what_an_earlier_run_kept_does_not_stay_where_a_limit_lets_nothing_be_written(
+    study, tmp_path
+):
+    out, how = tmp_path / "out", {"fail_on": "edges=0.9"}
+    run(study, out, "gaussian:sigma=2", keep_failed=True, residual=True, **how)
+    changed = out / "MR" / "1.dcm"
+    changed.write_bytes(changed.read_bytes() + b"\0\0")
+    done = run(study, out, "gaussian:sigma=2", overwrite=True, **how)
+    assert (done.exit, done.failed, done.files) == (Exit.GATE_CROSSED, 2, 0)
+    assert outputs(out) == ["MR/1.dcm"]  # which is somebody else's now
+    again = run(study, out, "gaussian:sigma=2", **how)
+    assert (again.exit, again.failed) == (Exit.GATE_CROSSED, 2)
+
+
 def test_scale_is_measured_where_no_model_asks_for_it(study, tmp_path):
     run(study, tmp_path / "a", "gaussian")
     assert run(study, tmp_path / "b", "nlm", fail_on="edges=0.5,spot=50").exit == Exit.DONE

@@ -83,6 +83,20 @@ def _displaced(record: Record, key: str, files: Iterable[str]) -> set[str]:
     return {owner for owner in owners if "copies" not in record.series(owner).facts}
 
 
+def withdraw(out: Path, record: Record, key: str) -> None:
+    """Remove what an earlier start wrote of a series; a file that somebody changed stays.
+
+    Raises:
+        WriteError: It cannot be removed.
+    """
+    ours = record.state.ours
+    old = {path: s for path, s in record.series(key).files.items() if ours.get(path) == key}
+    if old:
+        with cannot_write(out):
+            moves.perform(out, [], old)
+        record.note({"kind": "withdrawn", "series": key})
+
+
 def finish_left(out: Path, record: Record, shard: Shard | None) -> None:
     """Finish what killed runs had begun to commit; shards beside us finish their own.
 

@@ -7,7 +7,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from medclean.archive.runs.commit import STAGING, commit, remove_staged
+from medclean.archive.runs.commit import STAGING, commit, remove_staged, withdraw
 from medclean.archive.runs.expected import Expected
 from medclean.archive.runs.folder import RUN_FOLDER, refuse_repinned, relative
 from medclean.archive.runs.journal import Line, encode, now, plain
@@ -201,6 +201,8 @@ class Run:
             status: What it means for the exit status.
             inputs: Reasons of their own, by path.
         """
+        if status == Exit.GATE_CROSSED:  # nor may stay what an earlier start wrote
+            withdraw(self.out, self._record, key)
         self._record.end(key, "failed", reason, status, inputs or {})
 
     def skip(self, key: str, reason: str, *, otherwise: Exit = Exit.NOTHING_TO_DO) -> None:

@@ -133,6 +133,9 @@ class State:
                 self._finish(series, series.commit)
             case "undone":
                 series.commit, series.status, series.files = None, "pending", {}
+            case "withdrawn":
+                self.ours = {path: of for path, of in self.ours.items() if of != line["series"]}
+                series.files = {}
             case "skipped" | "failed" as status:
                 series.status, series.work = status, work
                 series.reason, series.exit = line["reason"], Exit(line["exit"])
