@@ -266,3 +266,16 @@ def test_what_was_done_before_stays_on_record_when_less_is_selected(study, tmp_p
         for path in ("ct/0001.dcm", "mr.dcm"):
             assert (lines[path]["status"], lines[path]["output"]) == ("done", path)
         assert lines["notes.txt"]["status"] == "skipped"
+
+
+def test_what_only_a_link_leads_to_is_not_copied(study, tmp_path):
+    """A study with a link to ``/etc`` shall not carry that away."""
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "shadow").write_text("secret")
+    (study / "out").symlink_to(tmp_path / "elsewhere")
+    (study / "within.txt").symlink_to(study / "notes.txt")
+    run(study, tmp_path / "copies")
+    assert not (tmp_path / "copies" / "out").exists()
+    reasons = {line["path"]: line["reason"] for line in manifest(tmp_path / "copies")["inputs"]}
+    assert reasons["out/shadow"].endswith("; not copied")
+    assert (tmp_path / "copies" / "within.txt").is_file()

@@ -10,10 +10,11 @@ from pathlib import Path, PurePosixPath
 from medclean.archive import copying
 from medclean.archive.nifti.names import image_of
 from medclean.archive.runs import Run
-from medclean.archive.series import LeftOut, key_of
+from medclean.archive.series import key_of
 from medclean.archive.workers import Workers
 from medclean.errors import DataError
 from medclean.log import Log
+from medclean.pipelines._inputs import Inputs
 from medclean.pipelines._stock import Stock
 from medclean.signals import Stop
 
@@ -51,18 +52,24 @@ class Copies:
         )
 
 
-def gather(stock: Stock, root: Path) -> list[Copies]:
-    """What there is to copy, each file once; none that a series takes along, and no DICOMDIR."""
+def gather(stock: Stock, inputs: Inputs) -> list[Copies]:
+    """What there is to copy, each file once; none that a series takes along, and no DICOMDIR.
+
+    Nor what a link in a study finds outside of all of them: nobody asked for that.
+    """
+    root = inputs.root
     taken = {instance.path for series in stock.taken for instance in series.instances}
     folders: dict[str, dict[str, str]] = defaultdict(dict)
     for left in stock.found.left_out:
-        if left.status == "skipped" and not left.stays and image_of(root, left.path) not in taken:
+        if left.status == "failed" or left.stays or image_of(root, left.path) in taken:
+            continue
+        if inputs.holds(left.path):
             folders[str(PurePosixPath(left.path).parent)][left.path] = left.reason
     loose = [Copies(key_of(("others", name)), files) for name, files in folders.items()]
     refused = [
         Copies(
             key_of(("others", series.key)),
-            dict.fromkeys((i.path for i in series.instances), refusal.why),
+            dict.fromkeys((i.path for i in series.instances if inputs.holds(i.path)), refusal.why),
             series.key,
         )
         for series in stock.found.series
@@ -71,18 +78,19 @@ def gather(stock: Stock, root: Path) -> list[Copies]:
     return [*loose, *refused]
 
 
-def put_on_record(stock: Stock, root: Path, run: Run, *, copied: bool) -> list[Copies]:
+def put_on_record(stock: Stock, inputs: Inputs, run: Run, *, copied: bool) -> list[Copies]:
     """Put on record what gives no image; returns what is left to copy, where that is wanted.
 
     What was derived from a file at an earlier start, with another selection, is not written over.
     """
-    wanted = [_without(copies, run) for copies in (gather(stock, root) if copied else ())]
+    wanted = [_without(copies, run) for copies in (gather(stock, inputs) if copied else ())]
     loose = {path for copies in wanted if not copies.series for path in copies.files}
     for left in stock.found.left_out:
         if left.path not in loose and run.owns(left.path):
-            run.input(left.path, left.status, _reason(left, copied=copied))
+            stays = copied and (left.stays or not inputs.holds(left.path))
+            run.input(left.path, left.status, left.reason + "; not copied" * stays)
     owned = [c for c in wanted if c.files and run.owns(c.series or c.key)]
-    todo = [part for copies in owned for part in _left_to_do(copies, root, run)]
+    todo = [part for copies in owned for part in _left_to_do(copies, inputs.root, run)]
     for copies in todo:
         for path, why in copies.files.items():
             run.input(path, "skipped", why, series=copies.series)
@@ -151,10 +159,6 @@ def _without(copies: Copies, run: Run) -> Copies:
     """The same without files that something was derived from."""
     derived = run.expected.is_derived
     return replace(copies, files={p: why for p, why in copies.files.items() if not derived(p)})
-
-
-def _reason(left: LeftOut, *, copied: bool) -> str:
-    return f"{left.reason}; not copied" if copied and left.stays else left.reason
 
 
 def _look(root: Path, path: str) -> Iterable[str]:

@@ -57,6 +57,12 @@ class Inputs:
             return cls(study if study.is_dir() else study.parent, (study,))
         return cls(Path(os.path.commonpath([_folder(start) for start in starts])), tuple(starts))
 
+    def holds(self, path: str) -> bool:
+        """Whether a file is in one of the studies, and not only found through a link in one."""
+        real = Path(os.path.realpath(self.root / path))
+        places = (Path(os.path.realpath(start)) for start in self.starts)
+        return any(real == place or place in real.parents for place in places)
+
 
 def find(
     inputs: Inputs,

@@ -27,7 +27,7 @@ def carry_out(asked: Request[Method], log: Log) -> Run:
         stock = Stock.of(asked.find(workers, log), method)
         stock.tell(log)
         todo = _put_on_record(stock, run)
-        others = _copies.put_on_record(stock, root, run, copied=asked.job.copy_others)
+        others = _copies.put_on_record(stock, asked.inputs, run, copied=asked.job.copy_others)
         for modality, sha256 in sorted(method.weights(todo).items()):
             run.pin(f"weights for {modality}", sha256)
             log.say(f"{method.name} for {modality}: weights {sha256[:12]}")

@@ -118,7 +118,7 @@ def dry_run(job: DenoiseJob, log: Log) -> Outlook:
         todo = [series for series, row in zip(mine, rows, strict=True) if row.will == "denoise"]
         for modality, sha256 in asked.method.weights(todo).items():
             peek.pin(f"weights for {modality}", sha256)
-        wanted = _copies.gather(stock, asked.inputs.root) if job.copy_others else []
+        wanted = _copies.gather(stock, asked.inputs) if job.copy_others else []
         others = [copies for copies in wanted if _to_copy(copies, asked, peek)]
         disk = _estimate.disk(asked, todo, others)
         if disk.warning:
