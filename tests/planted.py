@@ -1,12 +1,13 @@
 """Identifiers planted wherever a file can carry text, and the search for them."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import date, timedelta
 from itertools import count
 from pathlib import Path
 
 from pydicom._dicom_dict import DicomDictionary
+from pydicom.datadict import keyword_for_tag
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRLittleEndian
@@ -66,14 +67,21 @@ class Planting:
         self.all |= {word, f"{first:04X},{second:04X}"}
         return word.encode()
 
-    def everywhere(self, data: Dataset, every: int = 1) -> Dataset:
+    def everywhere(
+        self,
+        data: Dataset,
+        every: int = 1,
+        *,
+        only: Callable[[str, str], bool] = lambda keyword, vr: True,
+    ) -> Dataset:
         """Plant in every public element that can carry text, nested, private, and beside it.
 
-        With ``every=8`` only in one public element of eight, others each time.
+        With ``every=8`` only in one public element of eight, others each time. ``only`` says by
+        keyword and VR which public elements may be planted in at all.
         """
         kept = {element.tag for element in data if element.keyword in _STEERING}
         for tag, vr in list(_public())[next(self._numbers) % every :: every]:
-            if tag not in kept:
+            if tag not in kept and only(keyword_for_tag(tag), vr):
                 data.add_new(tag, vr, self.value(vr))
         self._nested(data, depth=4)
         block = data.private_block(0x0029, str(self.value("LO")), create=True)

@@ -27,7 +27,7 @@ def read(root: Path, series: Series, instance: int) -> Pixels:
     try:
         pixels: Pixels = _part(series, "read").read(root, series, instance)
     except DataError as error:
-        raise DataError(f"{series.instances[instance].path}: {error}") from None
+        raise DataError(f"{series.instances[instance].name}: {error}") from None
     return pixels
 
 
@@ -107,7 +107,7 @@ def remade(
             root, series, instance, change, plans
         )
     except DataError as error:
-        raise DataError(f"{series.instances[instance].path}: {error}") from None
+        raise DataError(f"{series.instances[instance].name}: {error}") from None
     return made
 
 

@@ -8,8 +8,9 @@ is an empty text. Of several values, one that fits is enough; so is their whole 
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from functools import partial
 from typing import Literal, TypeAlias
 
 from pydicom.datadict import dictionary_has_tag, dictionary_VR, keyword_dict
@@ -43,6 +44,7 @@ class Condition:
         vr: Of that element; ``""`` where the dictionary does not know it.
         operator: ``"="`` or ``"~"``.
         value: A text, or a regular expression.
+        told: Whether its value may be told at all.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Condition:
     vr: str
     operator: str
     value: str
+    told: bool = True
 
     def holds(self, facts: Facts) -> bool:
         """Whether a file's facts are so."""
@@ -69,7 +72,7 @@ class Condition:
     def __str__(self) -> str:
         """As it may be told: without the value of an element that could identify somebody."""
         coded = self.vr in {*_NUMERIC, "CS"} and self.key != PATH and self.key >> 16 != 0x10
-        value = self.value if coded or self.name in _SHOWN else "..."
+        value = self.value if self.told and (coded or self.name in _SHOWN) else "..."
         return f"{self.name}{self.operator}{value}"
 
 
@@ -80,8 +83,12 @@ class Expression:
     conditions: tuple[Condition, ...]
 
     @classmethod
-    def of(cls, text: str) -> "Expression":
+    def of(cls, text: str, *, told: bool = True) -> "Expression":
         """What a user wrote.
+
+        Args:
+            text: It.
+            told: Whether its values may be told.
 
         Raises:
             UsageError: It is no expression, or names what no file can state.
@@ -95,7 +102,7 @@ class Expression:
                     f"{text!r}: expected KEYWORD=VALUE or KEYWORD~REGEX, several with commas; a "
                     r"comma inside a value is written \,"
                 )
-            conditions.append(_condition(found))
+            conditions.append(replace(_condition(found), told=told))
             at = found.end()
         return cls(tuple(conditions))
 
@@ -115,13 +122,19 @@ class Selection:
     exclude: tuple[Expression, ...] = ()
 
     @classmethod
-    def of(cls, select: Iterable[str], exclude: Iterable[str]) -> "Selection":
+    def of(cls, select: Iterable[str], exclude: Iterable[str], *, told: bool = True) -> "Selection":
         """What ``--select`` and ``--exclude`` say.
+
+        Args:
+            select: See the class.
+            exclude: Likewise.
+            told: Whether a reason may show what they look for.
 
         Raises:
             UsageError: See ``Expression.of``.
         """
-        return cls(tuple(map(Expression.of, select)), tuple(map(Expression.of, exclude)))
+        of = partial(Expression.of, told=told)
+        return cls(tuple(map(of, select)), tuple(map(of, exclude)))
 
     @property
     def tags(self) -> tuple[int, ...]:

@@ -4,12 +4,34 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from itertools import groupby
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 Affine: TypeAlias = tuple[tuple[float, ...], ...]  # 4 rows of 4
+
+
+class Alias(NamedTuple):
+    """What stands for the path of a file that may not be told."""
+
+    name: str  # in the record
+    target: str  # where what is made of it lies
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Whom a series shows, as far as its headers say: for de-identification, and never told.
+
+    Attributes:
+        patients: What tells them apart; more than one where files are mixed up.
+        burned_in: A file says that its pixels show identifying text.
+        face: A file says that it shows a head.
+    """
+
+    patients: tuple[str, ...] = ()
+    burned_in: bool = False
+    face: bool = False
 
 
 @dataclass(frozen=True)
@@ -32,6 +54,7 @@ class Instance:
         vendor_units: Its real-world values are those of Philips, DV / (RS x SS), because the
             images of its series differ in scale.
         notes: What is odd about it, and harmless; for the manifest.
+        alias: Stands for its path, which nobody may learn.
     """
 
     path: str
@@ -47,6 +70,17 @@ class Instance:
     bare: str = ""
     vendor_units: bool = False
     notes: tuple[str, ...] = ()
+    alias: Alias | None = None
+
+    @property
+    def name(self) -> str:
+        """What journal, manifest and messages call it: its path, unless that could identify."""
+        return self.alias.name if self.alias else self.path
+
+    @property
+    def target(self) -> str:
+        """Where what is made of it lies, relative to the output folder: at its path, likewise."""
+        return self.alias.target if self.alias else self.path
 
 
 @dataclass(frozen=True)
@@ -97,6 +131,8 @@ class Series:
         derived_number: Series Number that the derived series gets, free in the whole scan.
         residual_number: That the series of what was removed gets, if it is written.
         notes: What is odd about how its images lie, without any value from a file.
+        subject: Whom it shows.
+        origin: The key that it had, where nobody may learn that; else ``""``.
     """
 
     key: str
@@ -111,6 +147,13 @@ class Series:
     derived_number: int | None = None
     residual_number: int | None = None
     notes: tuple[str, ...] = ()
+    subject: Subject = Subject()
+    origin: str = ""
+
+    @property
+    def seed(self) -> int:
+        """Of what is drawn at random for it, under whatever key."""
+        return int(self.origin or self.key, 16)
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -125,7 +168,7 @@ class Series:
     @property
     def fingerprint(self) -> str:
         """Of its sources, as far as their headers show: another one makes it another series."""
-        prints = (f"{i.path} {i.bytes} {i.uid} {i.passed or ''}".rstrip() for i in self.instances)
+        prints = (f"{i.name} {i.bytes} {i.uid} {i.passed or ''}".rstrip() for i in self.instances)
         return key_of(prints)
 
     def without(self, instances: Collection[int]) -> "Series":
@@ -209,7 +252,7 @@ class Scan:
             some = len(bare) < len(one.instances)
             series.append(one.without(bare) if some else one)
             for file in bare.values() if some else ():
-                left_out.append(LeftOut(file.path, "skipped", f"{file.bare}: {why}"))
+                left_out.append(LeftOut(file.name, "skipped", f"{file.bare}: {why}"))
         return replace(self, series=tuple(series), left_out=tuple(left_out))
 
 

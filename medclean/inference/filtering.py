@@ -40,7 +40,7 @@ class Filtering:
             place.spacing,
             series.modality,
             sigma=self.statistics.sigma,
-            rng=np.random.default_rng((self.seed, int(series.key, 16), place.group, place.place)),
+            rng=np.random.default_rng((self.seed, series.seed, place.group, place.place)),
         )
         noisy = visible(pixels.real[0], pixels.padding[0])[None]
         denoised = self.filter.denoise(noisy[None], given)[0].astype(np.float32, copy=False)

@@ -29,7 +29,7 @@ def generator(seed: int, series: Series, number: int) -> np.random.Generator:
     """
     file = series.instances[0]
     name = key_of((file.uid or file.path, str(file.occurrence), str(number)))
-    return np.random.default_rng((seed, int(series.key, 16), int(name, 16)))
+    return np.random.default_rng((seed, series.seed, int(name, 16)))
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,28 @@ class SeriesJob:
     copy_others: Annotated[
         bool, Setting("Copy what is skipped to the output too, all but a DICOMDIR.", "form")
     ] = False
+    deidentify: Annotated[
+        bool,
+        Setting(
+            "Remove or replace what could identify a patient, in images, names and record; DICOM "
+            "only, needs --key and --out. The pixels are not looked at.",
+            "form",
+        ),
+    ] = False
+    keep_dates: Annotated[
+        bool, Setting("Keep dates with --deidentify; without it they move.", "form")
+    ] = False
+    allow_burned_in: Annotated[
+        bool,
+        Setting("Take images with --deidentify that may show identifying text.", "form"),
+    ] = False
+    key: Annotated[
+        Path | None,
+        Setting(
+            "Key of the names that stand for series and patients, outside of the output folder.",
+            metavar="FILE",
+        ),
+    ] = None
     from_file: Annotated[
         Path | None,
         Setting("Take more studies from a list, a path a line; - is stdin.", metavar="LIST"),
@@ -91,7 +113,24 @@ class SeriesJob:
     def __post_init__(self) -> None:
         if not (self.studies or self.from_file):
             raise ValueError("no STUDY is given; expected a folder or a file, or --from-file LIST")
+        self._check_hiding()
         at_least(self, workers=1, seed=0)
+
+    def _check_hiding(self) -> None:
+        """See that nothing goes along that would tell whose images they are."""
+        if not self.deidentify:
+            for name in ("keep_dates", "allow_burned_in"):
+                if getattr(self, name):
+                    raise ValueError(f"{name.replace('_', '-')} says something of --deidentify")
+        elif not self.key:
+            raise ValueError(
+                "deidentify needs --key FILE: a secret that stays with you; make one with: "
+                "openssl rand -hex 32"
+            )
+        elif self.copy_others:
+            raise ValueError("copy-others copies files as they are, and deidentify lets none pass")
+        elif not self.out:
+            raise ValueError("deidentify needs --out: else it would be named after the study")
 
 
 def at_least(job: object, **least: int) -> None:

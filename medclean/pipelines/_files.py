@@ -104,7 +104,7 @@ class Files:
                 yield Task(
                     series.alone(instance),
                     {role: output.plan(file.path, role) for role in output.plans},
-                    {role: self._place(series, output, file.path, role) for role in output.plans},
+                    {role: self._place(series, output, file.target, role) for role in output.plans},
                     dict(sorted(places[instance].items())),
                 )
 

@@ -72,7 +72,7 @@ class Output:
 
     def has(self, instance: int) -> bool:
         """Whether all that is made of a file is staged already."""
-        source = self.series.instances[instance].path
+        source = self.series.instances[instance].target
         return all(self.layout.path(source, role) in self._written for role in self.plans)
 
     def plan(self, source: str, role: Role) -> Any:
@@ -165,22 +165,26 @@ class Output:
     @property
     def kept(self) -> dict[str, Written]:
         """What becomes of the series, by path."""
-        dropped = self._residuals().keys() if self.no_residual else ()
+        dropped = self._residuals() if self.no_residual else ()
         return {path: w for path, w in self._written.items() if path not in dropped}
 
     @property
     def inputs(self) -> dict[str, dict[str, str]]:
-        """Where the other outputs of each source file lie, by role."""
-        residuals = {} if self.no_residual else self._residuals()
-        return {source: {"residual": path} for path, source in residuals.items()}
+        """Where the outputs of each source file lie, as far as its name does not say so."""
+        kept, inputs = self.kept, dict[str, dict[str, str]]()
+        for file in self.series.instances:
+            image, removed = (self.layout.path(file.target, role) for role in ("image", "residual"))
+            renamed = file.name != image and image in kept
+            own = {"output": image, "sha256": kept[image].sha256} if renamed else {}
+            inputs[file.name] = own | ({"residual": removed} if removed in kept else {})
+        return {name: said for name, said in inputs.items() if said}
 
-    def _residuals(self) -> dict[str, str]:
-        """Paths of the sources of all residuals that are staged, by their own."""
+    def _residuals(self) -> set[str]:
+        """Paths of all residuals that are staged."""
         if "residual" not in self.plans:
-            return {}
-        sources = (instance.path for instance in self.series.instances)
-        paths = {self.layout.path(source, "residual"): source for source in sources}
-        return {path: source for path, source in paths.items() if path in self._written}
+            return set()
+        paths = (self.layout.path(file.target, "residual") for file in self.series.instances)
+        return {path for path in paths if path in self._written}
 
     def _is_plain(self, pixels: Pixels) -> bool:
         """Whether no codec encodes the result: some end the process that calls them."""
@@ -190,14 +194,14 @@ class Output:
 
     def _write(self, instance: int, role: Role, pixels: Pixels, stored: Stored) -> None:
         """Have a file written; by this process, if it would only wait for workers that lag."""
-        source = self.series.instances[instance].path
-        path, measured = self.layout.path(source, role), role == "image" and stored.changed
+        file = self.series.instances[instance]
+        path, measured = self.layout.path(file.target, role), role == "image" and stored.changed
         task: tuple[Any, ...] = (
             self.root,
             self.series.alone(instance),
             0,
             stored,
-            self.plan(source, role),
+            self.plan(file.path, role),
             self.run.staging(self.series.key, path),
             partial(self.figures, pixels) if measured and self.figures else None,
         )

@@ -11,20 +11,28 @@ from typing import Any, Generic, TypeVar
 
 from medclean import __version__
 from medclean.archive.limits import Limits, limited
-from medclean.archive.runs import Run, Shard, open_run, refuse_overlap, unsharded
+from medclean.archive.runs import Run, Shard, key_outside, open_run, refuse_overlap, unsharded
 from medclean.archive.selection import Selection
 from medclean.archive.series import Scan
 from medclean.archive.workers import Workers
 from medclean.jobs._series import SeriesJob
 from medclean.jobs._setting import values
 from medclean.log import Log
+from medclean.pipelines._disguise import Disguise
 from medclean.pipelines._inputs import Inputs, find
 from medclean.pipelines._method import Method
 
 J = TypeVar("J", bound=SeriesJob)
 M = TypeVar("M", bound=Method, covariant=True)
 
-_UNTOLD = ("studies", "from_file", "out", "model", "dry_run")  # paths of the whole machine; the run
+_UNTOLD = (
+    "studies",
+    "from_file",
+    "out",
+    "model",
+    "dry_run",
+    "key",
+)  # paths of the whole machine; the run
 
 
 @dataclass(frozen=True)
@@ -38,6 +46,7 @@ class Request(Generic[M]):
         selection: Which of it.
         shard: Which part of it; None is all.
         limits: What a file may ask of this machine.
+        disguise: What stands for what could identify; None where nothing does.
     """
 
     job: SeriesJob
@@ -46,6 +55,7 @@ class Request(Generic[M]):
     selection: Selection
     shard: Shard | None
     limits: Limits
+    disguise: Disguise | None
 
     @classmethod
     def of(cls, job: J, understand: Callable[[J], M], log: Log) -> "Request[M]":
@@ -59,16 +69,18 @@ class Request(Generic[M]):
         Raises:
             MedcleanError: It cannot be carried out: usage, missing weights or device.
         """
-        limits, selection = Limits.of(job.limits), Selection.of(job.select, job.exclude)
+        limits = Limits.of(job.limits)
+        selection = Selection.of(job.select, job.exclude, told=not job.deidentify)
         inputs = Inputs.of(job.studies, job.from_file)
         method = understand(job)
         refuse_overlap(method.out, inputs.starts, inputs.root)
+        key = key_outside(method.out, job.key) if job.key else None
         shard = Shard.parse(job.shard, os.environ)
         if line := unsharded(shard, os.environ):
             log.say(line)
         if job.shard == "auto" and not shard:
             log.say("--shard auto: no SLURM array here, so that this does the whole job")
-        return cls(job, method, inputs, selection, shard, limits)
+        return cls(job, method, inputs, selection, shard, limits, Disguise.of(job, key))
 
     def find(self, workers: Workers, log: Log) -> Scan:
         """Scan the inputs.
@@ -86,9 +98,11 @@ class Request(Generic[M]):
             selection=self.selection,
             arrays=self.method.arrays,
         )
+        if self.disguise:
+            found = self.disguise.scan(found)
         skipped = (left.path for left in found.left_out if left.status == "skipped")
         self.method.layout.refuse_clashes(
-            (i.path for series in found.series for i in series.instances),
+            (i.target for series in found.series for i in series.instances),
             skipped if job.copy_others else (),
         )
         return found
@@ -113,7 +127,10 @@ class Request(Generic[M]):
             facts=self.facts,
             shard=self.shard,
             overwrite=self.job.overwrite,
+            key=self.job.key,
         ) as run:
+            if self.disguise:
+                run.pin("key", self.disguise.pseudonyms.name("key", ""))
             for warning in run.warnings:
                 log.warn(warning)
             yield run

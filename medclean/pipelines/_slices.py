@@ -85,7 +85,7 @@ class Slices:
             group.spacing,
             series.modality,
             sigma=statistics.sigma,
-            rng=np.random.default_rng((seed, int(series.key, 16), this.group, this.start)),
+            rng=np.random.default_rng((seed, series.seed, this.group, this.start)),
             progress=self._progress,
         )
         if self.engine.model.scope == "series":

@@ -37,7 +37,9 @@ def carry_out(asked: Request[Method], log: Log) -> Run:
         with _bars(todo, log) as (whole, slices):
             slices.note(f"{method.name} on {method.device}")
             located = stock.found.located
-            work = Work(asked.job, root, method, run, workers, stop, slices, log, located)
+            work = Work(
+                asked.job, root, method, run, workers, stop, slices, log, located, asked.disguise
+            )
             bugs: list[Exception] = []
             for series in todo:
                 stop.check()
@@ -89,7 +91,7 @@ def _put_on_record(stock: Stock, run: Run) -> list[Series]:
     for series in stock.found.series:
         if not run.owns(series.key):
             continue
-        paths = [instance.path for instance in series.instances]
+        paths = [instance.name for instance in series.instances]
         run.expect(series.key, paths, sources=series.fingerprint, modality=series.modality)
         if refusal := stock.refusals.get(series.key):
             run.skip(series.key, refusal.why, otherwise=refusal.otherwise)
@@ -117,7 +119,7 @@ def _one(series: Series, work: Work, bugs: list[Exception]) -> bool:
         raise
     except MedcleanError as error:
         flaws = work.flaws(series) if isinstance(error, DataError) else {}
-        paths = {series.instances[place].path: flaw for place, flaw in flaws.items()}
+        paths = {series.instances[place].name: flaw for place, flaw in flaws.items()}
         usage = error.status == Exit.USAGE  # of this series only: the request as such was accepted
         status = Exit.BAD_DATA if usage else error.status
         run.fail(series.key, str(error), status=status, inputs=paths)

@@ -106,7 +106,7 @@ class Traces:
             "kspace": self.path(group),
             "mask": self._mask_path(shape),
             "ratio": float(self.mask(shape).mean()),
-            "slices": [[self.series.instances[f.instance].path, f.number] for f in frames],
+            "slices": [[self.series.instances[f.instance].name, f.number] for f in frames],
         }
 
     def _mask(self, shape: tuple[int, ...]) -> Mask:

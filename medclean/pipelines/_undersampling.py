@@ -114,7 +114,7 @@ class Undersampling:
 
     def mask(self, series: Series, shape: tuple[int, ...]) -> Mask:
         """What is sampled of a slice or a volume: alike for all of this shape in a series."""
-        rng = np.random.default_rng((self.job.seed, int(series.key, 16), *shape))
+        rng = np.random.default_rng((self.job.seed, series.seed, *shape))
         return self.pattern(shape, rng)
 
     def derivation(self, series: Series, machine: Mapping[str, Any]) -> Derivation:

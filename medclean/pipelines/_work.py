@@ -16,6 +16,7 @@ from medclean.inference.ladder import OutOfMemory
 from medclean.inference.statistics import Statistics, of_series
 from medclean.jobs._series import Scale, SeriesJob
 from medclean.log import Bar, Log
+from medclean.pipelines._disguise import Disguise
 from medclean.pipelines._method import Method
 from medclean.pipelines._output import Output
 from medclean.signals import Stop
@@ -26,7 +27,7 @@ class Gap:
     """A file that a derived series lacks.
 
     Attributes:
-        path: Of the source.
+        path: Of the source, or what stands for it.
         flaw: Why it cannot be read.
         place: Where its image lies in its stack, as in ``place 12 of 24``; ``""`` if nowhere.
     """
@@ -38,7 +39,7 @@ class Gap:
     @classmethod
     def of(cls, series: Series, instance: int, flaw: str) -> "Gap":
         """A file of the whole series."""
-        return cls(series.instances[instance].path, flaw, series.place(instance))
+        return cls(series.instances[instance].name, flaw, series.place(instance))
 
     @property
     def why(self) -> str:
@@ -65,6 +66,7 @@ class Work:
         bar: Counts slices.
         log: Says what the user should know of a series that is done.
         located: Where the localizers are that images refer to, as in ``Scan``.
+        disguise: What stands for what could identify; None where nothing does.
         uids: SOP Instance UIDs that were written; the same one twice would be a bug.
     """
 
@@ -77,6 +79,7 @@ class Work:
     bar: Bar
     log: Log
     located: Mapping[str, tuple[str, str]]
+    disguise: Disguise | None = None
     uids: set[str] = field(default_factory=set)
 
     def do(self, whole: Series) -> None:
@@ -90,7 +93,7 @@ class Work:
         """
         layout, files = self.method.layout, whole.instances
         self.run.refuse_foreign(
-            whole.key, chain.from_iterable(layout.paths(file.path) for file in files)
+            whole.key, chain.from_iterable(layout.paths(file.target) for file in files)
         )
         flaws = self.flaws(whole) if self.job.allow_gaps else {}
         if len(flaws) == len(files):
@@ -139,6 +142,7 @@ class Work:
             context=method.context(series),
             syntax=self.job.syntax,
             left_out=names,
+            deidentification=self.disguise and self.disguise.of_images(series),
             located={u: at for u, at in self.located.items() if at[0] == series.study_uid},
         )
         return Output(
@@ -149,7 +153,9 @@ class Work:
             figures=method.figures,
             run=run,
             workers=self.workers,
-            staged=run.begin(series.key, machine={**machine, "left out": key_of(names)}),
+            staged=run.begin(
+                series.key, machine={**machine, "left out": key_of(i.name for i in left_out)}
+            ),
         )
 
     def _commit(

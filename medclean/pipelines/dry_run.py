@@ -205,7 +205,7 @@ def _flaws(series: Series, asked: Request[Denoising], workers: Workers) -> dict[
     broken = {g.frames[0].instance for g in series.groups if 0 in g.shape}
     look = partial(formats.flaw, asked.inputs.root)
     tasks = [workers.submit(look, series.alone(place), 0) for place in sorted(broken)]
-    paths = [series.instances[place].path for place in sorted(broken)]
+    paths = [series.instances[place].name for place in sorted(broken)]
     found = zip(paths, (task.result() for task in tasks), strict=True)
     return {path: why for path, why in found if why}
 
@@ -216,7 +216,7 @@ def _inputs(
     loose = [Input(left.path, left.status, left.reason) for left in left_out]
     others = [
         Input(
-            instance.path,
+            instance.name,
             "pending" if row.will == "denoise" else _STATUSES[row.will],
             row.reason,
             row.series,

@@ -10,11 +10,12 @@ from pydicom.uid import (
 )
 
 from medclean.archive.derivation import INCOMPLETE, MAKER, SCHEME, Code, Derivation
+from medclean.archive.dicom.codes import code_item
 from medclean.archive.dicom.elements import Changes, Elements, Item, Key, Value
 from medclean.archive.dicom.frames import MULTI_FRAME
 from medclean.archive.dicom.multiframe import of_frames
 from medclean.archive.dicom.plan import Plan
-from medclean.archive.dicom.references import code_item, references
+from medclean.archive.dicom.references import references
 from medclean.archive.dicom.texts import framed
 from medclean.archive.dicom.transcode import contents
 from medclean.archive.series import Instance, Series

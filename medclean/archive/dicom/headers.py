@@ -49,6 +49,7 @@ NATIVE = {
 _ALLOCATED = (8, 16, 32)
 _PIXELS = 0x7FE00000  # the group that begins with them
 _CONTRAST = ("EchoTime", "EchoNumbers", "InversionTime", "FlipAngle", "KVP")
+_HEADS = {"HEAD", "BRAIN", "SKULL", "FACE", "HEADNECK", "ORBIT", "IAC", "WHOLEBODY", "SINUS", "JAW"}
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,9 @@ class Header:
         images: What functional groups say of each frame; none where there are no such groups.
         concatenation: Concatenation UID (0020,9161), of a multi-frame object in several files.
         tiles: How many tiles of a mosaic show a slice; 0 where the file is none, or does not say.
+        patient: What tells patients apart: Patient ID and its issuer, ``""`` where there is none.
+        burned_in: Burned In Annotation is YES.
+        face: It shows a head, by Body Part Examined or Recognizable Visual Features.
         deselected: Why it is not asked for, ``""`` where it is.
     """
 
@@ -127,6 +131,9 @@ class Header:
     images: tuple[Image, ...] = ()
     concatenation: str = ""
     tiles: int = 0
+    patient: str = ""
+    burned_in: bool = False
+    face: bool = False
     deselected: str = ""
 
     @property
@@ -253,6 +260,10 @@ def header_of(found: Glance, path: str, selection: Selection = EVERYTHING) -> He
         ),
         trigger=trigger,
         vendor_scale=vendor_scale(data),
+        patient=intern(_patient(data)),
+        burned_in=text(data, "BurnedInAnnotation") == "YES",
+        face=text(data, "BodyPartExamined") in _HEADS
+        or text(data, "RecognizableVisualFeatures") == "YES",
         deselected=intern(selection.refusal({PATH: (path,), **found.told(selection.tags)})),
     )
 
@@ -269,6 +280,11 @@ def _differences(sop_class: tuple[str, str], uid: tuple[str, str]) -> tuple[str,
         for what, (own, meta) in pairs.items()
         if own and meta and own != meta
     )
+
+
+def _patient(data: Values) -> str:
+    own = text(data, "PatientID")
+    return f"{own}\\{text(data, 'IssuerOfPatientID')}" if own else ""
 
 
 def _context(data: Values, path: str) -> str:

@@ -5,6 +5,7 @@ from functools import partial
 from typing import Self, TypeAlias
 
 from medclean.archive.derivation import Derivation
+from medclean.archive.dicom.codes import code_item
 from medclean.archive.dicom.elements import Changes, Elements, Item
 from medclean.archive.dicom.functional import (
     FRAME_TYPES,
@@ -17,7 +18,6 @@ from medclean.archive.dicom.functional import (
 from medclean.archive.dicom.plan import Plan, Source
 from medclean.archive.dicom.references import (
     Tree,
-    code_item,
     place,
     references,
     series_items,

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from medclean.archive.derivation import Derivation
+from medclean.archive.dicom.deidentify import Deidentification
 from medclean.archive.dicom.frames import MULTI_FRAME
 from medclean.archive.dicom.uids import series_uid
 from medclean.archive.series import Frame, Group, Series
@@ -44,6 +45,7 @@ class Plan:
             UIDs, and the series says that it is incomplete.
         located: Study and Series Instance UID of instances elsewhere, by SOP Instance UID: those
             that the source may refer to, such as the study's localizers.
+        deidentification: What is done to hide whom they show; None where nothing is.
     """
 
     derivation: Derivation
@@ -53,6 +55,7 @@ class Plan:
     frames: Mapping[str, Mapping[int, tuple[Source, ...]]] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
     located: Located = field(default_factory=dict)
+    deidentification: Deidentification | None = None
 
     def alone(self, path: str) -> "Plan":
         """The plan for one instance, by the path of its file: little to send to a worker."""
@@ -68,6 +71,7 @@ def plan(
     syntax: str = "keep",
     left_out: Iterable[str] = (),
     located: Located | None = None,
+    deidentification: Deidentification | None = None,
 ) -> Plan:
     """Settle what the instances of a derived series share.
 
@@ -79,6 +83,7 @@ def plan(
         syntax: ``"keep"``, ``"explicit"``, ``"rle"``, ``"jpeg2000"`` or ``"jpegls"``.
         left_out: What names the source instances that will be missing.
         located: As in ``Plan``.
+        deidentification: Likewise.
     """
     names = tuple(sorted(left_out))
     return Plan(
@@ -89,6 +94,7 @@ def plan(
         _frame_sources(series, context),
         names,
         located or {},
+        deidentification,
     )
 
 

@@ -3,21 +3,13 @@
 from collections.abc import Collection, Sequence
 
 from medclean.archive.derivation import Code
+from medclean.archive.dicom.codes import code_item
 from medclean.archive.dicom.elements import Changes, Elements, Item
 from medclean.archive.dicom.plan import Located, Source
 from medclean.archive.series import Series
 
 PURPOSE = Code("121322", "DCM", "Source image for image processing operation")
 Tree = dict[str, dict[str, dict[str, str]]]  # SOP Class UID by study, series and instance
-
-
-def code_item(code: Code) -> Item:
-    """A term as an item of a code sequence (PS3.3 8.8)."""
-    return {
-        "CodeValue": code.value,
-        "CodingSchemeDesignator": code.scheme,
-        "CodeMeaning": code.meaning,
-    }
 
 
 def references(

@@ -14,7 +14,7 @@ from medclean.archive.dicom.kinds import bareness, choose, modality_of, unit_of
 from medclean.archive.dicom.uids import hashed_uid
 from medclean.archive.looking import looked_at
 from medclean.archive.selection import EVERYTHING, Selection
-from medclean.archive.series import Instance, LeftOut, Scan, Series, key_of
+from medclean.archive.series import Instance, LeftOut, Scan, Series, Subject, key_of
 from medclean.archive.workers import Workers
 
 Uids: TypeAlias = tuple[str, str]  # Study and Series Instance UID
@@ -167,4 +167,9 @@ def _series(uids: Uids, files: list[tuple[Header, Instance]]) -> Series:
         series_uid=uids[1],
         number=next((number for number in numbers if number is not None), None),
         notes=notes,
+        subject=Subject(
+            tuple(sorted({header.patient for header in headers})),
+            any(header.burned_in for header in headers),
+            any(header.face for header in headers),
+        ),
     )

@@ -15,14 +15,18 @@ IMPLEMENTATION_CLASS = "2.25.70958870755050202067116561327687946908"
 def hashed_uid(fields: Iterable[str]) -> str:
     """``2.25.`` and the decimal of a version-8 UUID (PS3.5 B.2, RFC 9562 5.8).
 
-    The UUID is the start of the SHA-256 of the fields, each after its length in 8 bytes, with
-    version and variant set: no two lists of fields hash the same bytes.
+    The UUID is the start of the SHA-256 of the fields, each after its length in 8 bytes: no two
+    lists of fields hash the same bytes.
 
     Args:
         fields: Texts, empty ones among them; undecodable bytes stand as surrogates.
     """
     raw = [field.encode("utf-8", "surrogateescape") for field in fields]
-    digest = sha256(b"".join(len(field).to_bytes(8, "big") + field for field in raw)).digest()
+    return uid_of(sha256(b"".join(len(field).to_bytes(8, "big") + field for field in raw)).digest())
+
+
+def uid_of(digest: bytes) -> str:
+    """The UID of a digest: a UUID of its first 16 bytes, with version and variant set."""
     number = int.from_bytes(digest[:16], "big")
     number = number & ~(0xF << 76) | 0x8 << 76  # version
     number = number & ~(0b11 << 62) | 0b10 << 62  # variant

@@ -16,8 +16,9 @@ from pydicom.uid import (
 
 from medclean.archive.derivation import CODES, MAKER, Derivation, Made, Role, Written
 from medclean.archive.dicom import mosaic
+from medclean.archive.dicom.deidentify import PIXELS
 from medclean.archive.dicom.derive import derived
-from medclean.archive.dicom.elements import Changes, Elements, Value, element
+from medclean.archive.dicom.elements import Changes, Elements, Value, element, tag_of
 from medclean.archive.dicom.encode import NATIVE, encode
 from medclean.archive.dicom.lossy import lossy_history
 from medclean.archive.dicom.overlays import buried, moved_overlays
@@ -129,7 +130,8 @@ def _made(
         bits=stored.encoding.bits,
         photometric=found.elements.text("PhotometricInterpretation"),
     )
-    source = _encoded_for(found, new.syntax)
+    whole, hidden = _encoded_for(found, new.syntax), plan.deidentification
+    source = hidden.cleaned(whole, file.sop_class) if hidden else whole
     uid = instance_uid(
         series,
         file,
@@ -145,12 +147,19 @@ def _made(
     own = derived(source, series, instance, plan, uid)
     changes = {
         **own,
+        **(hidden.stated(source, own) if hidden else {}),
         **lossy_history(found.elements, found.syntax, stored.array.size),
         **extremes(source, stored.array),
         **_overlays(source, found.syntax, words),
         **(residual(source, file.sop_class, stored, own) if stored.denoised else {}),
         **new.elements,
     }
+    if hidden:
+        uid = hidden.uid(uid)
+        header = source.patched({key: v for key, v in changes.items() if tag_of(key) < PIXELS})
+        header = hidden.sealed(whole, Elements(header, 0, len(header), source.explicit))
+        source = Elements(header, 0, len(header), source.explicit)
+        changes = {key: value for key, value in changes.items() if tag_of(key) >= PIXELS}
     body = source.patches(changes)
     if new.syntax == DeflatedExplicitVRLittleEndian:
         body = [deflated(b"".join(body))]

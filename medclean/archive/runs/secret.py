@@ -33,6 +33,17 @@ def read_key(path: Path) -> bytes:
     return key
 
 
+def key_outside(out: Path, path: Path) -> bytes:
+    """The same, of a file that nobody gets who is given the output folder.
+
+    Raises:
+        UsageError: It lies in there, or is no key.
+    """
+    if path.resolve().is_relative_to(out.resolve()):
+        raise UsageError(f"--key {path} lies in the output folder {out}; keep it elsewhere")
+    return read_key(path)
+
+
 def own_key(folder: Path) -> bytes:
     """The key of a run folder, made by the first who asks and readable by its owner only.
 
