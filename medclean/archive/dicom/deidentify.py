@@ -12,16 +12,21 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pydicom.datadict import keyword_for_tag
+from pydicom.uid import (
+    CTImageStorage,
+    MRImageStorage,
+    PositronEmissionTomographyImageStorage,
+)
 
 from medclean.archive.derivation import MAKER, Code
 from medclean.archive.dicom.codes import code_item
 from medclean.archive.dicom.elements import Changes, Elements, Item, Span
-from medclean.archive.dicom.frames import MULTI_FRAME
-from medclean.archive.dicom.profile import Action, action, private_vr, vr_of
+from medclean.archive.dicom.profile import NEEDED, Action, action, is_local, private_vr, vr_of
 from medclean.archive.dicom.uids import uid_of
 from medclean.archive.pseudonyms import Pseudonyms
 from medclean.errors import DataError
 
+_CLASSIC = (CTImageStorage, MRImageStorage, PositronEmissionTomographyImageStorage)
 PIXELS = 0x7FE00000  # the group that begins with them
 _BASIC = Code("113100", "DCM", "Basic Application Confidentiality Profile")
 _DATES_KEPT = Code("113106", "DCM", "Retain Longitudinal Temporal Information Full Dates Option")
@@ -41,15 +46,15 @@ _GRAMMAR = {  # what a value that is kept may look like; any other is no value b
     "TM": re.compile(rb"[\d:. ]{0,16}"),
 }
 _OFFSET = re.compile(rb"[-+]\d{4}")
-_DUMMIES = {"AS": "000Y", "UR": "http://removed.invalid"}
+_DUMMIES = {"AS": "000Y", "PN": "Removed^Name", "UR": "http://removed.invalid"}
 _DUMMY = "REMOVED"
 _OLD = b"090Y"  # for all who are older: there are few
 _LEAST = 6  # characters of an identifier that is searched for in all that is written
 _IDENTIFYING = {  # beside all names of persons and all UIDs
     *("PatientID", "OtherPatientIDs", "AccessionNumber", "AdmissionID", "PatientAddress"),
     *("PatientTelephoneNumbers", "MedicalRecordLocator", "StudyID", "DeviceSerialNumber"),
-    *("InstitutionName", "InstitutionAddress", "PerformedProcedureStepID"),
-    *("ScheduledProcedureStepID", "RequestedProcedureID"),
+    *("InstitutionAddress", "PerformedProcedureStepID", "ScheduledProcedureStepID"),
+    "RequestedProcedureID",
     *("PlacerOrderNumberImagingServiceRequest", "FillerOrderNumberImagingServiceRequest"),
 }
 
@@ -81,11 +86,11 @@ class Deidentification:
             source: Little endian.
             sop_class: SOP Class UID.
         """
-        dummies = sop_class in MULTI_FRAME
-        name = self.pseudonyms.name("patient", self.patient)
-        header = source.before(PIXELS)
+        name, header = self.pseudonyms.name("patient", self.patient), source.before(PIXELS)
         who: Changes = {"PatientName": f"Pseudonym^{name}", "PatientID": name}
-        data = header.patched({**self._changes(header, dummies), **who})
+        if source.text("StudyID"):  # a directory of a medium must have one
+            who["StudyID"] = self.pseudonyms.name("study", source.text("StudyInstanceUID"))
+        data = header.patched({**self._changes(header, sop_class in _CLASSIC), **who})
         return Elements(data, 0, len(data), source.explicit)
 
     def stated(self, source: Elements, derived: Changes) -> Changes:
@@ -136,34 +141,39 @@ class Deidentification:
         _refuse_left(source.before(PIXELS), Elements(sealed, 0, len(sealed), header.explicit))
         return sealed
 
-    def _changes(self, source: Elements, dummies: bool) -> Changes:
+    def _changes(self, source: Elements, classic: bool) -> Changes:
         changes: Changes = {}
+        patient = self.characteristics
         for tag, span in source.spans.items():
             value = source.data[span.value : span.stop]
-            match action(source, tag, span, patient=self.characteristics):
-                case Action.DUMMY if dummies:
+            match action(source, tag, span, classic=classic, patient=patient):
+                case Action.DUMMY:
                     changes[tag] = _as(span, _DUMMIES.get(vr_of(tag, span), _DUMMY))
-                case Action.REMOVE | Action.DUMMY:
+                case Action.REMOVE:
                     changes[tag] = None
                 case Action.EMPTY:
                     changes[tag] = _as(span, b"")
                 case Action.SHIFT if (moved := self._moved(value)) != value:
                     changes[tag] = _as(span, moved)
                 case Action.CLEAN:
-                    items = (self._item(item, dummies) for item in source.items_of(span))
-                    changes[tag] = [item for item in items if item]
+                    changes[tag] = self._items(source, tag, span, classic)
                 case Action.KEEP if (kept := _kept(source, tag, span, value)) != value:
                     changes[tag] = _as(span, kept)
         return changes
 
-    def _item(self, item: Elements, dummies: bool) -> bytes:
-        return item.patched(self._changes(item, dummies))
+    def _items(self, source: Elements, tag: int, span: Span, classic: bool) -> list[Item] | None:
+        """The items of a sequence that still say something; None where it would have to."""
+        found = (item for item in source.items_of(span) if not is_local(item))
+        items: list[Item] = [item.patched(self._changes(item, classic)) for item in found]
+        needed = keyword_for_tag(tag) in NEEDED or span.value == span.stop
+        return list(filter(None, items)) or ([] if needed else None)
 
     def _moved(self, value: bytes) -> bytes:
         """Dates, or dates with times, some days earlier; what is no date becomes nothing."""
         return b"\\".join(self._moved_one(one.strip(b" \0")) for one in value.split(b"\\"))
 
     def _moved_one(self, value: bytes) -> bytes:
+        value = re.sub(rb"(\d{4})\.(\d\d)\.(\d\d)", rb"\1\2\3", value)  # of ACR-NEMA
         days = 0 if self.keep_dates else self.pseudonyms.days(self.patient)
         if re.fullmatch(rb"\d{8}(\d{0,6}(\.\d{1,6})?([-+]\d{4})?)?", value):
             with suppress(ValueError, OverflowError):

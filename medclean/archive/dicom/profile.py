@@ -7,6 +7,7 @@ person can type into: of those, only what describes the technique is kept.
 from enum import Enum
 from functools import cache
 from importlib import import_module
+from typing import NamedTuple
 
 from pydicom.datadict import dictionary_has_tag, dictionary_VR, keyword_for_tag
 
@@ -28,6 +29,11 @@ _KEPT_TEXT = {
     *("TransmitCoilName", "TransmitCoilManufacturerName", "CardiacFramingType"),
     *("Radiopharmaceutical", "ReconstructionMethod", "AttenuationCorrectionMethod"),
     *("ScatterCorrectionMethod", "StackID", "DimensionDescriptionLabel", "LUTLabel"),
+}
+_NEEDED_TEXT = {"LUTExplanation", "MetaboliteMapDescription"}  # where a sequence has them
+NEEDED = {  # sequences that may be empty and not absent; others must have items
+    *("AcquisitionContextSequence", "RadiopharmaceuticalInformationSequence"),
+    *("PatientOrientationCodeSequence", "PatientGantryRelationshipCodeSequence"),
 }
 _KEPT_BYTES = {
     *("LUTData", "RedPaletteColorLookupTableData", "GreenPaletteColorLookupTableData"),
@@ -54,18 +60,21 @@ class Action(Enum):
     KEEP = "its value stays, if it is one that its VR allows"
     REMOVE = "it goes"
     EMPTY = "its value goes"
-    DUMMY = "its value is replaced, as an enhanced object must have one; a classic one need not"
+    DUMMY = "its value is replaced"
     SHIFT = "its dates move"
     CLEAN = "its items are de-identified"
 
 
-def action(source: Elements, tag: int, span: Span, *, patient: bool = False) -> Action:
+def action(
+    source: Elements, tag: int, span: Span, *, classic: bool = True, patient: bool = False
+) -> Action:
     """What is done to an element of a data set, or of an item of a sequence.
 
     Args:
         source: Where it stands.
         tag: Of it.
         span: Where it lies.
+        classic: The object is a CT, MR or PET image of one frame, which must have less.
         patient: Retain what patients weigh and the like (E.3.7).
     """
     if tag >> 16 & 1:
@@ -73,23 +82,22 @@ def action(source: Elements, tag: int, span: Span, *, patient: bool = False) -> 
     vr, keyword = vr_of(tag, span), keyword_for_tag(tag)
     if not keyword or tag >> 16 < 0x0008 or tag >> 24 in _DRAWN or not tag & 0xFFFF:
         return Action.REMOVE
-    if keyword in _OF_CODES | _OF_SCHEMES:
-        known = source.text("CodingSchemeDesignator") in _SCHEMES
-        return Action.KEEP if known else Action.REMOVE
     if vr in ("DA", "DT", "TM") and keyword not in _BIRTH:
         return Action.KEEP if vr == "TM" else Action.SHIFT
     if keyword == "TimezoneOffsetFromUTC" or (patient and keyword in _PATIENT):
         return Action.KEEP
-    sequence = vr == "SQ" == dictionary_VR(tag) and span.vr != "UN"
-    if vr != "UI" and (named := _table().get(tag)):
-        fits = named is not (Action.DUMMY if vr == "SQ" else Action.CLEAN)
-        return named if fits and (sequence or named is not Action.CLEAN) else Action.REMOVE
+    named = _table().get(tag) if vr != "UI" else None
     if vr == "SQ":
-        return Action.CLEAN if sequence else Action.REMOVE
-    dropped = (vr in _TEXT and keyword not in _KEPT_TEXT) or (
-        vr in _BYTES and keyword not in _KEPT_BYTES
-    )
-    return Action.REMOVE if dropped else Action.KEEP
+        return _sequence(tag, span, named)
+    if named:
+        return named.classic if classic else named.other
+    return _unnamed(source, vr, keyword)
+
+
+def is_local(item: Elements) -> bool:
+    """Whether an item of a sequence is a coded term that a hospital or a vendor made up."""
+    coded = item.text("CodeValue") or item.text("CodeMeaning")
+    return bool(coded) and item.text("CodingSchemeDesignator") not in _SCHEMES
 
 
 def vr_of(tag: int, span: Span) -> str:
@@ -106,6 +114,27 @@ def private_vr(source: Elements, tag: int) -> str:
     return _PRIVATE.get((group, source.text(group << 16 | number >> 8)), {}).get(number & 0xFF, "")
 
 
+def _sequence(tag: int, span: Span, named: "Named | None") -> Action:
+    """Sequences that the table does not name are looked into; of those it does, references are."""
+    keyword = keyword_for_tag(tag)
+    if dictionary_VR(tag) != "SQ" or span.vr == "UN" or keyword.startswith("IssuerOf"):
+        return Action.REMOVE
+    if named and named.classic is not Action.CLEAN:
+        return Action.EMPTY if keyword in NEEDED else Action.REMOVE
+    return Action.CLEAN
+
+
+def _unnamed(source: Elements, vr: str, keyword: str) -> Action:
+    """Of what the table does not name, numbers, terms and what tells techniques stay."""
+    if keyword in _OF_CODES | _OF_SCHEMES:
+        known = source.text("CodingSchemeDesignator") in _SCHEMES
+        return Action.KEEP if known else Action.REMOVE
+    if keyword in _NEEDED_TEXT:
+        return Action.DUMMY
+    kept = _KEPT_TEXT if vr in _TEXT else _KEPT_BYTES
+    return Action.REMOVE if vr in _TEXT | _BYTES and keyword not in kept else Action.KEEP
+
+
 def _private(source: Elements, tag: int) -> Action:
     group, number = tag >> 16, tag & 0xFFFF
     if number > 0xFF:
@@ -114,19 +143,26 @@ def _private(source: Elements, tag: int) -> Action:
     return Action.KEEP if any(private_vr(source, t) for t in of_block) else Action.REMOVE
 
 
+class Named(NamedTuple):
+    """What the table wants."""
+
+    classic: Action  # of classic images, none of which must have any such element
+    other: Action
+
+
 @cache
-def _table() -> dict[int, Action]:
-    """The Basic Profile by tag. Of alternatives the one that every IOD of ours allows is taken."""
+def _table() -> dict[int, Named]:
+    """The Basic Profile by tag. Of alternatives the first that the object's IOD allows is taken."""
     database = import_module(_TABLE)
     meant = {
-        "D": Action.DUMMY,
-        "Z": Action.EMPTY,
-        "X": Action.REMOVE,
-        "Z_D": Action.DUMMY,
-        "X_Z": Action.EMPTY,
-        "X_D": Action.DUMMY,
-        "X_Z_D": Action.DUMMY,
-        "X_Z_U_STAR": Action.CLEAN,
+        "D": Named(Action.DUMMY, Action.DUMMY),
+        "Z": Named(Action.EMPTY, Action.EMPTY),
+        "X": Named(Action.REMOVE, Action.REMOVE),
+        "Z_D": Named(Action.EMPTY, Action.DUMMY),
+        "X_Z": Named(Action.EMPTY, Action.EMPTY),
+        "X_D": Named(Action.REMOVE, Action.DUMMY),
+        "X_Z_D": Named(Action.REMOVE, Action.DUMMY),
+        "X_Z_U_STAR": Named(Action.CLEAN, Action.CLEAN),
     }
     return {
         group << 16 | number: what
