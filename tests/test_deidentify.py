@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -24,11 +25,14 @@ from medclean.archive.dicom.pet import quantity
 from medclean.archive.pseudonyms import Pseudonyms
 from medclean.errors import DataError, Exit, UsageError
 from medclean.jobs.denoise import DenoiseJob
+from medclean.jobs.prepare import PrepareJob
 from medclean.log import Log
 from medclean.pipelines.denoise import denoise
+from medclean.pipelines.prepare import prepare
 from multiframes import enhanced, frame
 from peers import news
 from planted import Planting
+from rules.hidden import hidden
 from rules.pair import Pair
 from rules.standard import standard
 
@@ -357,20 +361,111 @@ def test_the_key_stays_outside_and_the_same(tmp_path, key, run):
         run(study)
 
 
+@pytest.fixture
+def tree(tmp_path, key):
+    """Prepare ``study`` and its de-identified tree; returns what became of it."""
+
+    def made(out="tree", **how):
+        job = PrepareJob(
+            tmp_path / "study",
+            tmp_path / "dataset",
+            deidentify=tmp_path / out,
+            key=key,
+            bias="none",
+            converter="medclean",
+            **how,
+        )
+        return prepare(job, Log(quiet=True))
+
+    return made
+
+
+def test_prepare_writes_copies_that_name_nobody(tmp_path, tree):
+    planting = Planting()
+    for modality in MODALITIES:
+        plant(planting, tmp_path / "study", modality=modality)
+    plant(planting, tmp_path / "study", modality="MR", make=of_frames, slices=1)
+    plant(planting, tmp_path / "study", modality="CT", syntax=RLELossless)
+    ended = tree()
+    out = tmp_path / "tree"
+    texts = [str(path.relative_to(out)) for path in out.rglob("*")]
+    texts += [path.read_bytes() for path in out.rglob("*") if path.is_file()]
+    assert planting.found_in(texts) == []
+    assert (len(outputs(out)), ended.exit) == (2 * 4 + 1, Exit.DONE)
+    inputs = {i["path"]: i for i in manifest(out)["inputs"]}
+    for source in (tmp_path / "study").rglob("*.dcm"):
+        name = str(source.relative_to(tmp_path / "study"))
+        before = dcmread(source)
+        after = dcmread(out / inputs[HOW.pseudonyms.name("path", name, 32)]["output"])
+        assert after.PixelData == before.PixelData
+        assert after.file_meta.TransferSyntaxUID == before.file_meta.TransferSyntaxUID
+        assert list(after.ImageType) == list(before.ImageType)
+        assert after.PatientIdentityRemoved == "YES"
+    times = {path: path.stat().st_mtime_ns for path in outputs(out).values()}
+    assert tree().exit == Exit.DONE
+    assert {path: path.stat().st_mtime_ns for path in outputs(out).values()} == times
+
+
+def test_derived_objects_refer_to_prepared_copies(tmp_path, tree, run):
+    dicoms.series(tmp_path / "study", PatientID="4711")
+    tree()
+    run(tmp_path / "study")
+    copies = {data.SOPInstanceUID: data for data in read(tmp_path / "tree")}
+    for data in read(tmp_path / "out"):
+        source = copies[data.SourceImageSequence[0].ReferencedSOPInstanceUID]
+        for keyword in ("StudyInstanceUID", "FrameOfReferenceUID", "PatientID", "StudyDate"):
+            assert data[keyword].value == source[keyword].value
+
+
+def test_prepare_keeps_places_apart(tmp_path, tree):
+    dicoms.series(tmp_path / "study")
+    for out in ("study/tree", "dataset/tree", "dataset", "."):
+        with pytest.raises(UsageError):
+            tree(out)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        {"PatientIdentityRemoved": "NO"},
+        {"LongitudinalTemporalInformationModified": "REMOVED"},
+        {"PatientName": "Jane"},
+        {"AccessionNumber": "4711"},
+        {"BurnedInAnnotation": "NO"},
+        {"FrameOfReferenceUID": "1.2.3"},
+        {"DeidentificationMethodCodeSequence": []},
+    ],
+)
+def test_the_rules_for_such_files_can_be_broken(tmp_path, spoil):
+    data = Derived(tmp_path, odd("CT"), deidentification=HOW).data
+    assert list(hidden(data)) == []
+    for keyword, value in spoil.items():
+        setattr(data, keyword, value)
+    assert list(hidden(data))
+
+
 def odd(modality):
-    return dicoms.image(modality=modality, private=True, planted=True, StudyDescription="of Jane")
+    return dicoms.image(
+        modality=modality,
+        private=True,
+        planted=True,
+        StudyDescription="of Jane",
+        BurnedInAnnotation="NO",
+    )
 
 
 @pytest.mark.parametrize("modality", MODALITIES)
 @pytest.mark.parametrize("make", [odd, lambda modality: of_frames(1, modality=modality)])
 def test_dciodvfy_finds_nothing_new(tmp_path, modality, make):
-    made = Derived(tmp_path, make(modality), deidentification=HOW)
+    how = replace(HOW, characteristics=modality == "PT")
+    made = Derived(tmp_path, make(modality), deidentification=how)
     assert not news(made.root / "a.dcm", made.to)
 
 
 @pytest.mark.parametrize("modality", MODALITIES)
 @pytest.mark.parametrize("make", [odd, lambda modality: of_frames(1, modality=modality)])
 def test_no_element_that_an_object_needs_goes(tmp_path, modality, make):
-    made = Derived(tmp_path, make(modality), deidentification=HOW)
+    how = replace(HOW, characteristics=modality == "PT")
+    made = Derived(tmp_path, make(modality), deidentification=how)
     assert tag_of("PatientIdentityRemoved") in made.raw.elements
     assert list(standard(Pair.read(made.root / "a.dcm", made.to))) == []

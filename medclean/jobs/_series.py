@@ -11,6 +11,12 @@ Modality = Literal["MR", "CT", "PT"]
 Scale = Literal["robust", "max"]
 Syntax = Literal["keep", "explicit", "rle", "jpeg2000", "jpegls"]
 
+KEEP_DATES = "Keep dates with --deidentify; without it they move."
+BURNED_IN = "Take images with --deidentify that may show identifying text."
+NEEDS_KEY = (
+    "deidentify needs --key FILE: a secret that stays with you; make one with: openssl rand -hex 32"
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class SeriesJob:
@@ -57,13 +63,8 @@ class SeriesJob:
             "form",
         ),
     ] = False
-    keep_dates: Annotated[
-        bool, Setting("Keep dates with --deidentify; without it they move.", "form")
-    ] = False
-    allow_burned_in: Annotated[
-        bool,
-        Setting("Take images with --deidentify that may show identifying text.", "form"),
-    ] = False
+    keep_dates: Annotated[bool, Setting(KEEP_DATES, "form")] = False
+    allow_burned_in: Annotated[bool, Setting(BURNED_IN, "form")] = False
     key: Annotated[
         Path | None,
         Setting(
@@ -123,10 +124,7 @@ class SeriesJob:
                 if getattr(self, name):
                     raise ValueError(f"{name.replace('_', '-')} says something of --deidentify")
         elif not self.key:
-            raise ValueError(
-                "deidentify needs --key FILE: a secret that stays with you; make one with: "
-                "openssl rand -hex 32"
-            )
+            raise ValueError(NEEDS_KEY)
         elif self.copy_others:
             raise ValueError("copy-others copies files as they are, and deidentify lets none pass")
         elif not self.out:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from medclean.jobs._series import Include, Modality
+from medclean.jobs._series import BURNED_IN, KEEP_DATES, NEEDS_KEY, Include, Modality
 from medclean.jobs._setting import Setting
 
 LEAST_FOLDS = 3
@@ -41,6 +41,16 @@ class PrepareJob:
             metavar="FILE",
         ),
     ] = None
+    deidentify: Annotated[
+        Path | None,
+        Setting(
+            "Write the DICOM images there too, without what could identify a patient; needs --key. "
+            "The pixels are not looked at.",
+            metavar="DIR",
+        ),
+    ] = None
+    keep_dates: Annotated[bool, Setting(KEEP_DATES)] = False
+    allow_burned_in: Annotated[bool, Setting(BURNED_IN)] = False
     converter: Annotated[
         Literal["dcm2niix", "medclean"],
         Setting("What converts DICOM; what dcm2niix refuses is read by medclean.", "result"),
@@ -131,6 +141,10 @@ class PrepareJob:
     )
 
     def __post_init__(self) -> None:
+        if self.deidentify and not self.key:
+            raise ValueError(NEEDS_KEY)
+        if not self.deidentify and (self.keep_dates or self.allow_burned_in):
+            raise ValueError("keep-dates and allow-burned-in say something of --deidentify")
         for name in ("resample", "isotropic"):
             value = getattr(self, name)
             if value is not None and value <= 0:

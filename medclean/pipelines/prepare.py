@@ -13,15 +13,19 @@ from medclean.archive.dataset import DESCRIPTION, description
 from medclean.archive.limits import Limits, limited
 from medclean.archive.nifti import dcm2niix
 from medclean.archive.pairs import noisy_ones, paired
-from medclean.archive.runs import Tally, open_run, refuse_overlap
+from medclean.archive.pseudonyms import Pseudonyms
+from medclean.archive.runs import Tally, key_outside, open_run, refuse_overlap
 from medclean.archive.selection import Selection
 from medclean.archive.series import Scan, Series
 from medclean.archive.splits import shares_of
 from medclean.archive.workers import Workers
+from medclean.errors import Exit, UsageError
 from medclean.jobs._setting import values
 from medclean.jobs.prepare import PrepareJob
 from medclean.log import Log
 from medclean.pipelines._case import How
+from medclean.pipelines._disguise import Disguise
+from medclean.pipelines._hiding import write_tree
 from medclean.pipelines._inputs import Inputs, find
 from medclean.pipelines._intake import Work, asked, convert
 from medclean.pipelines._overview import Row, draw, reasons, rows, write_table
@@ -62,6 +66,7 @@ def prepare(job: PrepareJob, log: Log) -> Summary:
     by_path(job.patient)
     inputs = Inputs.of([job.archive])
     refuse_overlap(job.out, inputs.starts, inputs.root)
+    disguise = _disguise(job, inputs)
     before = Cases.read(job.out)
     if job.overwrite:
         before = before.begun_anew()
@@ -102,12 +107,50 @@ def prepare(job: PrepareJob, log: Log) -> Summary:
         known.write(job.out)
         write_table(job.out, run.series, known.cases)
         draw(job.out, known.cases)
+        if disguise and job.deidentify:
+            hidden = write_tree(
+                found,
+                inputs.root,
+                job.deidentify,
+                disguise,
+                workers=workers,
+                stop=stop,
+                log=log,
+                overwrite=job.overwrite,
+                facts={"versions": {"medclean": __version__}},
+            )
+            ended = _both(ended, hidden)
     return Summary(
         **vars(ended),
         cases=known.cases,
         rows=rows(run.series, known.cases, known.patients),
         left_out=reasons(found, run.series),
     )
+
+
+def _disguise(job: PrepareJob, inputs: Inputs) -> Disguise | None:
+    """How the DICOM images are de-identified, if that is asked for.
+
+    Raises:
+        UsageError: The folder for them, or the key, lies where it must not.
+    """
+    if not (job.deidentify and job.key):
+        return None
+    refuse_overlap(job.deidentify, inputs.starts, inputs.root)
+    one, other = job.out.resolve(), job.deidentify.resolve()
+    if one == other or one in other.parents or other in one.parents:
+        raise UsageError(
+            f"--deidentify {job.deidentify} and the data set {job.out} lie in one another; what is "
+            "handed out needs a folder of its own"
+        )
+    key = key_outside(job.deidentify, job.key)
+    return Disguise(Pseudonyms(key), job.keep_dates, job.allow_burned_in)
+
+
+def _both(ended: Tally, hidden: Tally) -> Tally:
+    """The end of both runs as one; that nothing could be de-identified is said, and no failure."""
+    status = Exit.of([ended.exit, *([hidden.exit] * (hidden.exit != Exit.NOTHING_TO_DO))])
+    return replace(ended, exit=status, line=f"{ended.line}; de-identified: {hidden.line}")
 
 
 def _put_on_record(found: Scan, work: Work) -> list[Series]:
@@ -154,7 +197,9 @@ def _facts(job: PrepareJob, selection: Selection) -> dict[str, Any]:
         with suppress(PackageNotFoundError):
             versions[package] = version(package)
     told = {"select": selection.select, "exclude": selection.exclude}
-    said = {k: v for k, v in values(job).items() if k not in ("archive", "out", "key")}
+    said = {
+        k: v for k, v in values(job).items() if k not in ("archive", "out", "key", "deidentify")
+    }
     return {
         "job": said | {name: [str(e) for e in those] for name, those in told.items()},
         "versions": versions,

@@ -14,6 +14,7 @@ from pydicom.errors import InvalidDicomError
 
 from medclean.archive.dicom.uids import IMPLEMENTATION_CLASS
 from rules import check
+from rules.hidden import hidden, is_hidden
 from rules.pair import (
     ENHANCED,
     SUBTRACTION,
@@ -111,8 +112,11 @@ def report(root: Path, sources: Sources) -> dict[Path, list[Broken] | None]:
     """What each derived file below a folder breaks; None where its source is nowhere."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pydicom's, about odd values
-        derived = [Derived.read(path) for path in derived_in(root)]
-        found = {one.path: broken_in(one, sources) for one in derived}
+        paths = derived_in(root)
+        veiled = {path: data for path in paths if is_hidden(data := read(path))}
+        found: dict[Path, list[Broken] | None] = {p: list(hidden(d)) for p, d in veiled.items()}
+        derived = [Derived.read(path) for path in paths if path not in veiled]
+        found |= {one.path: broken_in(one, sources) for one in derived}
         for path, broken in _across(derived, sources):
             found[path] = [*(found[path] or ()), broken]
     return found

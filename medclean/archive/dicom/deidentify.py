@@ -27,6 +27,7 @@ from medclean.archive.pseudonyms import Pseudonyms
 from medclean.errors import DataError
 
 _CLASSIC = (CTImageStorage, MRImageStorage, PositronEmissionTomographyImageStorage)
+_OVERLAYS = 0x60  # high byte of their groups
 PIXELS = 0x7FE00000  # the group that begins with them
 _BASIC = Code("113100", "DCM", "Basic Application Confidentiality Profile")
 _DATES_KEPT = Code("113106", "DCM", "Retain Longitudinal Temporal Information Full Dates Option")
@@ -85,7 +86,11 @@ class Deidentification:
         Args:
             source: Little endian.
             sop_class: SOP Class UID.
+
+        Raises:
+            DataError: It cannot be taken apart, or bits of its pixels may be an overlay.
         """
+        _refuse_overlays(source)
         name, header = self.pseudonyms.name("patient", self.patient), source.before(PIXELS)
         who: Changes = {"PatientName": f"Pseudonym^{name}", "PatientID": name}
         if source.text("StudyID"):  # a directory of a medium must have one
@@ -104,8 +109,8 @@ class Deidentification:
         codes += [_PATIENT_KEPT] * self.characteristics
         codes += [_PRIVATE_KEPT] * any(tag >> 16 & 1 for tag in source.spans)
         ours: Item = {
-            "Manufacturer": MAKER,
-            "ManufacturerModelName": "deidentify",
+            "Manufacturer": f"{MAKER} deidentify",  # not MAKER alone: that processes pixels
+            "ManufacturerModelName": "PS3.15 Annex E",
             "SoftwareVersions": self.version,
             "PurposeOfReferenceCodeSequence": [code_item(_EQUIPMENT)],
         }
@@ -202,6 +207,8 @@ def _kept(source: Elements, tag: int, span: Span, value: bytes) -> bytes:
     grammar = _OFFSET if keyword == "TimezoneOffsetFromUTC" else _GRAMMAR.get(vr)
     if grammar and not all(grammar.fullmatch(one) for one in _values(value)):
         return b""
+    if keyword == "BurnedInAnnotation" and value.strip() != b"YES":
+        return b""  # nobody has looked
     if keyword == "PatientAge" and value.endswith(b"Y") and value > _OLD:
         return _OLD
     return value
@@ -222,6 +229,13 @@ def _public(tag: int, uid: str) -> bool:
     keyword = keyword_for_tag(tag)
     general = keyword.endswith("ClassUID") or keyword == "CodingSchemeUID"
     return not uid or (bool(_UID.fullmatch(uid)) and (general or uid.startswith(_STANDARD)))
+
+
+def _refuse_overlays(source: Elements) -> None:
+    """Nothing, unless there are overlays and bits of the pixels may be theirs, and stay."""
+    overlaid = any(tag >> 24 == _OVERLAYS for tag in source.spans)
+    if overlaid and source.number("HighBit") != source.number("BitsStored") - 1:
+        raise DataError("cannot be de-identified: bits of its pixels may be an overlay of text")
 
 
 def _refuse_left(source: Elements, sealed: Elements) -> None:

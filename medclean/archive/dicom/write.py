@@ -130,7 +130,7 @@ def _made(
         bits=stored.encoding.bits,
         photometric=found.elements.text("PhotometricInterpretation"),
     )
-    whole, hidden = _encoded_for(found, new.syntax), plan.deidentification
+    whole, hidden = encoded_for(found, new.syntax), plan.deidentification
     source = hidden.cleaned(whole, file.sop_class) if hidden else whole
     uid = instance_uid(
         series,
@@ -199,7 +199,7 @@ def extremes(source: Elements, stored: NDArray[np.integer]) -> Changes:
     }
 
 
-def _encoded_for(found: Opened, syntax: UID) -> Elements:
+def encoded_for(found: Opened, syntax: UID) -> Elements:
     """The source's data set with the VRs written or not, as the transfer syntax wants it."""
     source = found.elements
     implicit = syntax == ImplicitVRLittleEndian
