@@ -8,7 +8,7 @@ import pydicom
 from pydicom.uid import UID, ExplicitVRBigEndian, RLELossless
 
 from medclean.archive.derivation import CODES, MAKER, SCHEME, Derivation
-from medclean.archive.dicom import encode, references
+from medclean.archive.dicom import deidentify, encode, profile, references
 from medclean.archive.dicom.derive import COPIES, REMOVED
 from medclean.archive.dicom.frames import MULTI_FRAME
 from medclean.archive.dicom.kinds import CLASSIC, KINDS
@@ -106,6 +106,29 @@ DEPARTURES = {
     "is carried over byte for byte: a derived object conforms as far as its source does.",
 }
 
+HIDDEN = (
+    "With --deidentify, objects follow the Basic Application Level Confidentiality Profile of "
+    "PS3.15 Annex E at every depth, by the table that comes with dicom-anonymizer, and stricter: "
+    "text that the profile does not name goes too, but for what is listed below; so do curves, "
+    "overlays, bulk data that are no pixels or tables, coded terms of local schemes, and values "
+    "that are none of their VR. File meta information is made from nothing.",
+    "Patient Name, Patient ID and Study ID are pseudonyms, and every UID of an instance, "
+    "also of references and in items, is replaced: by HMAC-SHA-256 under the key, so that the same "
+    "key keeps studies, series and references together from run to run. Without Patient ID, each "
+    "study is a patient of its own. Dates move by 1 to 3650 whole days back, alike for all of a "
+    "patient, unless --keep-dates is given; what is no date is emptied. Times and the time zone "
+    "stay. Of PET, weight, size, sex and the like stay, as SUV needs them; ages beyond 90 years "
+    "become 90.",
+    "Before a file gets its name, its data set is searched for names of persons, numbers and UIDs "
+    "of the source; where one is left, the file fails. Burned In Annotation NO is never written, "
+    "nor are the options 113101 and 113102: pixels are not looked at. Images that say that text "
+    "is burned in, and secondary captures and other kinds that often have some, are skipped unless "
+    "--allow-burned-in is given. Series of the head are named as such: faces can be made of them.",
+    "What is not promised: that a name in one of the elements below is found where the source says "
+    "it nowhere else; that pixels show no name and no face; that the scanner, its times or rare "
+    "findings tell nobody who it is. Whoever has the key can say which pseudonym is whose.",
+)
+
 
 def page() -> str:
     """The man page."""
@@ -132,6 +155,7 @@ def _lines() -> Iterator[str]:
     yield from _codes()
     yield from _paragraphs("DEPARTURES", "Where the standard is not followed, on purpose:")
     yield from _items(DEPARTURES)
+    yield from _hidden()
     yield from _limits()
     yield from (".SH SEE ALSO", r".BR medclean\-denoise (1),", r".BR medclean\-run (5)")
 
@@ -202,6 +226,20 @@ def _codes() -> Iterator[str]:
     purpose = references.PURPOSE
     yield from (".PP", text("In Purpose of Reference Code Sequence of source images:"))
     yield from _items({f"{purpose.value}, {purpose.scheme}": purpose.meaning})
+
+
+def _hidden() -> Iterator[str]:
+    """What de-identification does, and what it does not."""
+    yield from _paragraphs("DE-IDENTIFICATION", *HIDDEN)
+    yield from (".PP", text("In De-identification Method Code Sequence, as far as in force:"))
+    yield from _items({f"{code.value}, {code.scheme}": code.meaning for code in deidentify.CODES})
+    yield from (".PP", text("Text that stays in what describes the technique:"))
+    for keyword in sorted(profile.KEPT_TEXT):
+        yield from (r".IP \(bu 2", text(_name(keyword)))
+    yield from (".PP", text("Private elements that stay (Table E.3.10-1), by group and creator:"))
+    for (group, creator), numbers in profile.PRIVATE.items():
+        tags = ", ".join(f"({group:04X},xx{number:02X})" for number in numbers)
+        yield from (r".IP \(bu 2", text(f"{tags} {creator}"))
 
 
 _LIMITED = {

@@ -24,11 +24,16 @@ from medclean.archive.dicom.elements import tag_of
 from medclean.archive.dicom.pet import quantity
 from medclean.archive.pseudonyms import Pseudonyms
 from medclean.errors import DataError, Exit, UsageError
+from medclean.jobs.add_noise import AddNoiseJob
 from medclean.jobs.denoise import DenoiseJob
 from medclean.jobs.prepare import PrepareJob
+from medclean.jobs.undersample import UndersampleJob
 from medclean.log import Log
+from medclean.pipelines.add_noise import add_noise
 from medclean.pipelines.denoise import denoise
+from medclean.pipelines.dry_run import dry_run
 from medclean.pipelines.prepare import prepare
+from medclean.pipelines.undersample import undersample
 from multiframes import enhanced, frame
 from peers import news
 from planted import Planting
@@ -77,7 +82,7 @@ def manifest(out):
 
 def may_hold(keyword, vr):
     """Elements whose text goes: all but what tells techniques, coded terms and classes."""
-    kept = profile._KEPT_TEXT | {"CodingSchemeUID"}
+    kept = profile.KEPT_TEXT | {"CodingSchemeUID"}
     return vr in TEXTS and keyword not in kept and not keyword.endswith("ClassUID")
 
 
@@ -161,10 +166,34 @@ def test_pixels_and_numbers_stay(tmp_path, run, modality):
     run(study, model="median")
     run(study, "plain", model="median", deidentify=False, key=None)
     pairs = zip(read(tmp_path / "out"), read(tmp_path / "plain"), strict=True)
-    for hidden, plain in pairs:
-        assert hidden.PixelData == plain.PixelData
+    for veiled, plain in pairs:
+        assert veiled.PixelData == plain.PixelData
         for keyword in ("RescaleSlope", "ImagePositionPatient", "SeriesTime", "Manufacturer"):
-            assert hidden.get(keyword) == plain.get(keyword)
+            assert veiled.get(keyword) == plain.get(keyword)
+
+
+def test_simulated_images_are_hidden_too(tmp_path, key, no_processes):
+    planting, out = Planting(), tmp_path / "out"
+    plant(planting, tmp_path / "study", modality="MR")
+    how = {"out": out, "deidentify": True, "key": key}
+    noise = AddNoiseJob((tmp_path / "study",), noise=("rician:sigma=0.1",), **how)
+    assert add_noise(noise, Log(quiet=True)).done == 1
+    found = [path.read_bytes() for path in out.rglob("*") if path.is_file()]
+    assert planting.found_in(found) == []
+    assert {data.SeriesDescription.split()[0] for data in read(out)} == {"SIMULATED"}
+    how["out"] = tmp_path / "sparse"
+    mask = UndersampleJob((tmp_path / "study",), mask="gaussian-1d:ratio=0.3", **how)
+    assert undersample(mask, Log(quiet=True)).done == 1
+    paths = [path for path in how["out"].rglob("*") if path.is_file()]
+    assert planting.found_in([*map(str, paths), *(path.read_bytes() for path in paths)]) == []
+
+
+def test_a_dry_run_names_nobody(tmp_path, key, no_processes):
+    dicoms.series(tmp_path / "study" / "Jane Doe")
+    how = {"out": tmp_path / "out", "deidentify": True, "key": key, "dry_run": True}
+    outlook = dry_run(DenoiseJob((tmp_path / "study",), "identity", **how), Log(quiet=True))
+    assert "Jane" not in repr(outlook)
+    assert [i.status for i in outlook.inputs] == ["pending"] * 3
 
 
 def test_one_key_gives_the_same_bytes_and_another_other_names(tmp_path, key, run):

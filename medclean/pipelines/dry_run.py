@@ -109,6 +109,8 @@ def dry_run(job: DenoiseJob, log: Log) -> Outlook:
     asked = Request.of(job, Denoising.of, log)
     with stop_on_signals() as stop, asked.bounded() as workers:
         peek = _peek(asked)
+        if asked.disguise:
+            peek.pin("key", asked.disguise.pseudonyms.name("key", ""))
         stock = Stock.of(asked.find(workers, log), asked.method)
         stop.check()
         stock.warn(log)

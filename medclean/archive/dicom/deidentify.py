@@ -36,6 +36,7 @@ _DATES_MOVED = Code(
 )
 _PATIENT_KEPT = Code("113108", "DCM", "Retain Patient Characteristics Option")
 _PRIVATE_KEPT = Code("113111", "DCM", "Retain Safe Private Option")
+CODES = (_BASIC, _DATES_MOVED, _DATES_KEPT, _PATIENT_KEPT, _PRIVATE_KEPT)
 _EQUIPMENT = Code("109104", "DCM", "De-identifying Equipment")
 _STANDARD = "1.2.840.10008."
 _UID = re.compile(r"[\d.]{1,64}", re.ASCII)
@@ -247,7 +248,9 @@ def _refuse_left(source: Elements, sealed: Elements) -> None:
     Raises:
         DataError: One is; the element is named, and no value.
     """
-    for tag, word in _identifiers(source):
+    for tag, word in dict.fromkeys(_identifiers(source)):
+        if word not in sealed.data:
+            continue
         if len(word) < _LEAST:
             places = [tag] if word in _values(sealed.value(tag)) else []
         else:

@@ -21,7 +21,7 @@ _PATIENT = {  # retained for PET (E.3.7), as far as nobody can type into them: S
     *("PatientSexNeutered", "SmokingStatus"),
 }
 _BIRTH = {"PatientBirthDate", "PatientBirthTime"}  # no date or time of the examination (E.3.6)
-_KEPT_TEXT = {
+KEPT_TEXT = {
     *("Manufacturer", "ManufacturerModelName", "SoftwareVersions", "RescaleType"),
     *("ConvolutionKernel", "FilterType", "CollimatorGridName", "ImageFilter"),
     *("SequenceName", "PulseSequenceName", "ImagedNucleus", "PositionReferenceIndicator"),
@@ -46,7 +46,7 @@ _SCHEMES = {  # whose terms no hospital made up
     *("NEU", "UBERON", "ITIS_TSN", "PUBCHEM_CID", "RXNORM", "99MEDCLEAN"),
 }
 _DRAWN = (0x50, 0x60)  # high bytes of the groups of curves and overlays
-_PRIVATE = {  # of Table E.3.10-1 what scales values or tells images apart, by group and creator
+PRIVATE = {  # of Table E.3.10-1 what scales values or tells images apart, by group and creator
     (0x0019, "SIEMENS MR HEADER"): {0x0C: "IS", 0x0E: "FD", 0x27: "FD"},
     (0x2001, "Philips Imaging DD 001"): {0x03: "FL"},
     (0x2005, "Philips MR Imaging DD 001"): {0x0D: "FL", 0x0E: "FL"},
@@ -111,7 +111,7 @@ def vr_of(tag: int, span: Span) -> str:
 def private_vr(source: Elements, tag: int) -> str:
     """The VR of a private element that is kept; ``""`` where it is not."""
     group, number = tag >> 16, tag & 0xFFFF
-    return _PRIVATE.get((group, source.text(group << 16 | number >> 8)), {}).get(number & 0xFF, "")
+    return PRIVATE.get((group, source.text(group << 16 | number >> 8)), {}).get(number & 0xFF, "")
 
 
 def _sequence(tag: int, span: Span, named: "Named | None") -> Action:
@@ -131,7 +131,7 @@ def _unnamed(source: Elements, vr: str, keyword: str) -> Action:
         return Action.KEEP if known else Action.REMOVE
     if keyword in _NEEDED_TEXT:
         return Action.DUMMY
-    kept = _KEPT_TEXT if vr in _TEXT else _KEPT_BYTES
+    kept = KEPT_TEXT if vr in _TEXT else _KEPT_BYTES
     return Action.REMOVE if vr in _TEXT | _BYTES and keyword not in kept else Action.KEEP
 
 
