@@ -77,7 +77,7 @@ def refuse_odd(root: Path, series: Series, instance: int) -> None:
     with one_reason("cannot be taken apart"):
         found = opened((root / series.instances[instance].path).read_bytes())
         native = found.syntax if found.syntax in NATIVE else ExplicitVRLittleEndian
-        source = _encoded_for(found, UID(native))
+        source = encoded_for(found, UID(native))
         source.patches(derived(source, series, instance, plan, uid="2.25.1"))
 
 
