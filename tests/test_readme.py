@@ -82,10 +82,11 @@ def test_the_commands_do_what_they_show(tmp_path: Path) -> None:
     write_image(tmp_path / "images" / "sub-1" / "a.nii.gz", 1, shape=(160, 160, 4))
     write_image(tmp_path / "images" / "sub-2" / "a.nii.gz", 2, shape=(160, 160, 4))
     np.save(tmp_path / "coils.npy", np.ones((4, 32, 32), np.complex64))
+    (tmp_path / "trial.key").write_bytes(os.urandom(32))
     (tmp_path / "new.txt").write_text("study/mr\nbrain.nii.gz\n")
     quick = {"MEDCLEAN_STEPS": "1", "MEDCLEAN_EVERY": "1", "MEDCLEAN_BATCH": "1"}
     for line in commands():
-        words = shlex.split(re.sub(r"(?<= )/(archive|scratch)", r"\1", line))
+        words = shlex.split(re.sub(r"(?<= )(~/|/(?=archive|scratch))", f"{tmp_path}/", line))
         env = os.environ | (quick if words[0] == "train" else {})
         program = [sys.executable, "-m", "medclean", *words]
         done = subprocess.run(program, cwd=tmp_path, env=env, capture_output=True, check=False)
