@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 from medclean.jobs._setting import Setting
 
@@ -10,6 +10,38 @@ Include = Literal["localizer", "phase", "map", "secondary", "other", "own", "all
 Modality = Literal["MR", "CT", "PT"]
 Scale = Literal["robust", "max"]
 Syntax = Literal["keep", "explicit", "rle", "jpeg2000", "jpegls"]
+
+# What several commands ask in the same words
+StatedModality: TypeAlias = Annotated[
+    Modality | None, Setting("Modality of NIfTI files that do not state it.", "result")
+]
+Included: TypeAlias = Annotated[
+    tuple[Include, ...],
+    Setting("Take these kinds of image too (comma-separated).", metavar="KIND,..."),
+]
+Selected: TypeAlias = Annotated[
+    tuple[str, ...],
+    Setting(
+        "Take only files such as 'Modality=MR,SeriesDescription~T2': comma is and, ~ a regular "
+        "expression; repeated, any of them.",
+        metavar="EXPRESSION",
+    ),
+]
+Excluded: TypeAlias = Annotated[
+    tuple[str, ...],
+    Setting("Leave out files that an expression holds for.", metavar="EXPRESSION"),
+]
+Limited: TypeAlias = Annotated[
+    str | None,
+    Setting(
+        "What a file may ask of this machine before it fails, as in pixels=12GiB,seconds=600; "
+        "see LIMITS in medclean-conformance(7).",
+        metavar="LIMIT=VALUE,...",
+    ),
+]
+Overwriting: TypeAlias = Annotated[
+    bool, Setting("Redo what medclean wrote in the output folder before.")
+]
 
 KEEP_DATES = "Keep dates with --deidentify; without it they move."
 BURNED_IN = "Take images with --deidentify that may show identifying text."
@@ -39,9 +71,7 @@ class SeriesJob:
         ),
     ] = None
     seed: Annotated[int, Setting("Seed of all that is drawn at random.", "result")] = 0
-    modality: Annotated[
-        Modality | None, Setting("Modality of NIfTI files that do not state it.", "result")
-    ] = None
+    modality: StatedModality = None
     stamp: Annotated[
         bool, Setting("Write the time of processing into the derived instances.", "result")
     ] = False
@@ -76,40 +106,18 @@ class SeriesJob:
         Path | None,
         Setting("Take more studies from a list, a path a line; - is stdin.", metavar="LIST"),
     ] = None
-    select: Annotated[
-        tuple[str, ...],
-        Setting(
-            "Take only files such as 'Modality=MR,SeriesDescription~T2': comma is and, ~ a "
-            "regular expression; repeated, any of them.",
-            metavar="EXPRESSION",
-        ),
-    ] = ()
-    exclude: Annotated[
-        tuple[str, ...],
-        Setting("Leave out files that an expression holds for.", metavar="EXPRESSION"),
-    ] = ()
-    include: Annotated[
-        tuple[Include, ...],
-        Setting("Take these kinds of image too (comma-separated).", metavar="KIND,..."),
-    ] = ()
+    select: Selected = ()
+    exclude: Excluded = ()
+    include: Included = ()
     workers: Annotated[
         int | None, Setting("Processes that read and write, a processor each; chosen if not given.")
     ] = None
-    limits: Annotated[
-        str | None,
-        Setting(
-            "What a file may ask of this machine before it fails, as in pixels=12GiB,seconds=600; "
-            "see LIMITS in medclean-conformance(7).",
-            metavar="LIMIT=VALUE,...",
-        ),
-    ] = None
+    limits: Limited = None
     shard: Annotated[
         str, Setting("Do the I-th of N parts; auto asks the SLURM array.", metavar="I/N|auto|off")
     ] = "off"
     fail_fast: Annotated[bool, Setting("Stop at the first series that fails.")] = False
-    overwrite: Annotated[bool, Setting("Redo what medclean wrote in the output folder before.")] = (
-        False
-    )
+    overwrite: Overwriting = False
 
     def __post_init__(self) -> None:
         if not (self.studies or self.from_file):

@@ -4,7 +4,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from medclean.jobs._series import BURNED_IN, KEEP_DATES, NEEDS_KEY, Include, Modality
+from medclean.jobs._series import (
+    BURNED_IN,
+    KEEP_DATES,
+    NEEDS_KEY,
+    Excluded,
+    Included,
+    Limited,
+    Overwriting,
+    Selected,
+    StatedModality,
+    at_least,
+)
 from medclean.jobs._setting import Setting
 
 LEAST_FOLDS = 3
@@ -22,9 +33,7 @@ class PrepareJob:
         Path,
         Setting("Folder of the data set; what is new is added to it.", flags=("--out", "-o")),
     ]
-    modality: Annotated[
-        Modality | None, Setting("Modality of NIfTI files that do not state it.", "result")
-    ] = None
+    modality: StatedModality = None
     patient: Annotated[
         str | None,
         Setting(
@@ -109,36 +118,14 @@ class PrepareJob:
         bool,
         Setting("Take the parts of a series of which slices are missing.", "form"),
     ] = False
-    include: Annotated[
-        tuple[Include, ...],
-        Setting("Take these kinds of image too (comma-separated).", metavar="KIND,..."),
-    ] = ()
-    select: Annotated[
-        tuple[str, ...],
-        Setting(
-            "Take only files such as 'Modality=MR,SeriesDescription~T2': comma is and, ~ a "
-            "regular expression; repeated, any of them.",
-            metavar="EXPRESSION",
-        ),
-    ] = ()
-    exclude: Annotated[
-        tuple[str, ...],
-        Setting("Leave out files that an expression holds for.", metavar="EXPRESSION"),
-    ] = ()
+    include: Included = ()
+    select: Selected = ()
+    exclude: Excluded = ()
     workers: Annotated[
         int | None, Setting("Processes that convert, a processor each; chosen if not given.")
     ] = None
-    limits: Annotated[
-        str | None,
-        Setting(
-            "What a file may ask of this machine before it fails, as in pixels=12GiB,seconds=600; "
-            "see LIMITS in medclean-conformance(7).",
-            metavar="LIMIT=VALUE,...",
-        ),
-    ] = None
-    overwrite: Annotated[bool, Setting("Redo what medclean wrote in the output folder before.")] = (
-        False
-    )
+    limits: Limited = None
+    overwrite: Overwriting = False
 
     def __post_init__(self) -> None:
         if self.deidentify and not self.key:
@@ -151,10 +138,7 @@ class PrepareJob:
                 raise ValueError(f"{name} is {value:g}, expected mm above 0")
         if self.resample and self.isotropic:
             raise ValueError("resample and isotropic both state a spacing; expected one of them")
-        for name, least in (("crop", 16), ("folds", LEAST_FOLDS), ("workers", 1)):
-            value = getattr(self, name)
-            if value is not None and value < least:
-                raise ValueError(f"{name} is {value}, expected at least {least}")
+        at_least(self, crop=16, folds=LEAST_FOLDS, workers=1)
         if min(self.validation, self.test) < 0 or self.validation + self.test >= 1:
             shares = f"{self.validation:g} and {self.test:g}"
             raise ValueError(f"validation and test are {shares}, expected to leave some to train")
