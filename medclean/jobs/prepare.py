@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
+from medclean.jobs._patients import ForTest, ForValidation, PatientIn, check_shares
 from medclean.jobs._series import (
     BURNED_IN,
     KEEP_DATES,
@@ -34,14 +35,7 @@ class PrepareJob:
         Setting("Folder of the data set; what is new is added to it.", flags=("--out", "-o")),
     ]
     modality: StatedModality = None
-    patient: Annotated[
-        str | None,
-        Setting(
-            "Regular expression whose first group finds the patient in a NIfTI file's path.",
-            "result",
-            metavar="REGEX",
-        ),
-    ] = None
+    patient: PatientIn = None
     key: Annotated[
         Path | None,
         Setting(
@@ -91,13 +85,8 @@ class PrepareJob:
     force: Annotated[
         bool, Setting("Let --isotropic make slices more than 1.5 times as dense.", "result")
     ] = False
-    validation: Annotated[
-        float,
-        Setting("Share of the patients that is held out to choose the best weights.", "result"),
-    ] = 0.15
-    test: Annotated[
-        float, Setting("Share of the patients that only the final figures see.", "result")
-    ] = 0.15
+    validation: ForValidation = 0.15
+    test: ForTest = 0.15
     folds: Annotated[
         int | None, Setting("Deal the patients into so many folds, too.", "result")
     ] = None
@@ -139,6 +128,4 @@ class PrepareJob:
         if self.resample and self.isotropic:
             raise ValueError("resample and isotropic both state a spacing; expected one of them")
         at_least(self, crop=16, folds=LEAST_FOLDS, workers=1)
-        if min(self.validation, self.test) < 0 or self.validation + self.test >= 1:
-            shares = f"{self.validation:g} and {self.test:g}"
-            raise ValueError(f"validation and test are {shares}, expected to leave some to train")
+        check_shares(self.validation, self.test)

@@ -5,6 +5,7 @@ from math import ceil
 from pathlib import Path
 from typing import Annotated, Literal
 
+from medclean.jobs._patients import ForTest, ForValidation, PatientIn, check_shares
 from medclean.jobs._setting import Setting
 
 STEPS = 10_000
@@ -45,21 +46,9 @@ class TrainJob:
         Literal["MR", "CT", "PT"] | None,
         Setting("Modality of NIfTI files that do not state it.", "result"),
     ] = None
-    patient: Annotated[
-        str | None,
-        Setting(
-            "Regular expression whose first group finds the patient in a NIfTI file's path.",
-            "result",
-            metavar="REGEX",
-        ),
-    ] = None
-    validation: Annotated[
-        float,
-        Setting("Share of the patients that is held out to choose the best weights.", "result"),
-    ] = 0.15
-    test: Annotated[
-        float, Setting("Share of the patients that only the final figures see.", "result")
-    ] = 0.15
+    patient: PatientIn = None
+    validation: ForValidation = 0.15
+    test: ForTest = 0.15
     fold: Annotated[
         int | None,
         Setting(
@@ -171,9 +160,7 @@ class TrainJob:
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise ValueError(f"{name} is {value:g}, expected above 0")
-        if min(self.validation, self.test) < 0 or self.validation + self.test >= 1:
-            shares = f"{self.validation:g} and {self.test:g}"
-            raise ValueError(f"validation and test are {shares}, expected to leave some to train")
+        check_shares(self.validation, self.test)
 
     def length(self, slices: int) -> int:
         """Steps of a run over so many slices."""
@@ -191,9 +178,3 @@ class TrainJob:
             seed: replace(self, seed=seed, seeds=1, out=self.out / f"seed-{seed}")
             for seed in range(self.seed, self.seed + self.seeds)
         }
-
-    @property
-    def shares(self) -> dict[str, float]:
-        """Of the patients, by split."""
-        train = 1 - self.validation - self.test
-        return {"train": train, "validation": self.validation, "test": self.test}

@@ -10,6 +10,7 @@ from medclean.archive.dataset import Case, Dataset, gather, prepared, split
 from medclean.archive.limits import Limits, limited, limits
 from medclean.archive.runs import refuse_overlap
 from medclean.archive.runs.lock import hold
+from medclean.archive.splits import shares_of
 from medclean.archive.workers import Workers
 from medclean.checkpoints import Card
 from medclean.device import processors
@@ -75,7 +76,7 @@ def _train(job: TrainJob, log: Log, world: World) -> tuple[Path, Card]:
     noise = noise.fitting(data.modality)
     if noise.specs != job.noise:
         log.say(f"noise for {data.modality}: {', then '.join(noise.specs)}")
-    parts = split(data, job.shares, job.split_seed)
+    parts = split(data, shares_of(job.validation, job.test), job.split_seed)
     begin.initialise(model, job, data.modality)
     begin.check_schedule(job, validates=bool(parts["validation"]))
     begin.prepare(job, model)
