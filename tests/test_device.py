@@ -1,6 +1,9 @@
 """Devices, threads and precision."""
 
 import json
+import platform
+import sys
+from subprocess import run
 
 import pytest
 import torch
@@ -91,3 +94,23 @@ def test_a_machine_class_can_be_compared_and_kept():
     assert json.loads(json.dumps(made)) == made
     assert made["torch"] == torch.__version__
     assert made != device.machine_class(torch.device("cpu"), "float32", batch=2, tile=None)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is told")
+def test_memory_that_is_freed_stays_for_what_comes_next():
+    asks = """
+import resource, sys
+import numpy as np
+from medclean.device import keep_memory
+if sys.argv[1] == "keep":
+    keep_memory()
+for _ in range(20):
+    many = [np.ones(2**21) for _ in range(4)]
+    del many
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)
+"""
+    kept, given_back = (
+        int(run([sys.executable, "-c", asks, word], capture_output=True, check=True).stdout)
+        for word in ("keep", "no")
+    )
+    assert kept < given_back / 2

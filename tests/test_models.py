@@ -104,7 +104,8 @@ def test_a_critic_that_is_not_asked_rests():
 
 def test_dgan_learns_by_either_reading_of_its_paper():
     adam, sgdm = (tiny("dgan", optimiser=name) for name in ("adam", "sgdm"))
-    assert [turn.optimiser for turn in adam.turns(0.0)] == [{}, {}]
+    assert [turn.optimiser["betas"] for turn in adam.turns(0.0)] == [(0.5, 0.999)] * 2
+    assert tiny("dgan", momentum=0.9).turns(0.0)[1].optimiser["betas"] == (0.9, 0.999)
     critic, generator = sgdm.turns(0.0)
     assert (critic.optimiser["momentum"], generator.optimiser["momentum"]) == (0.5, 0.9)
     assert (critic.lr_scale, generator.lr_scale) == (1.0, 0.5)

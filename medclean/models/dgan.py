@@ -36,6 +36,7 @@ class DGAN(Conditional):
             weighting: Above 0, an image counts by 1 / (sigma + weighting), so that low noise
                 levels are not smoothed away; 0.05 is a good value.
             alone: Share of the run in which the generator learns without the critic.
+            momentum: The first beta of Adam; 0.9 suits a generator that learns alone.
             optimiser: Adam as the paper's curves were made, or sgdm (momentum 0.5 for the critic;
                 0.9 for the generator, at half the rate) as its text says.
         """
@@ -46,6 +47,7 @@ class DGAN(Conditional):
         smoothing: float = 0.0
         weighting: float = 0.0
         alone: float = 0.0
+        momentum: float = 0.5
         optimiser: Literal["adam", "sgdm"] = "adam"
 
         def __post_init__(self) -> None:
@@ -65,10 +67,9 @@ class DGAN(Conditional):
         self.stride, self.segments = generator.stride, generator.blocks
 
     def turns(self, progress: float) -> tuple[Turn, ...]:
-        turns = super().turns(progress)
-        if self.options.optimiser == "adam":
-            return turns
-        return tuple(replace(turn, **SGDM[turn.name]) for turn in turns)
+        adam = {"optimiser": {"name": "adam", "betas": (self.options.momentum, 0.999)}}
+        moved = SGDM if self.options.optimiser == "sgdm" else {"critic": adam, "generator": adam}
+        return tuple(replace(turn, **moved[turn.name]) for turn in super().turns(progress))
 
     def alone(self, progress: float) -> bool:
         return bool(progress < self.options.alone)

@@ -51,6 +51,7 @@ def machine(
     if workers is None:
         workers = 0 if where.type == "cpu" else min(own - 1, 8)
     torch.set_num_threads(max(1, own - workers))
+    device.keep_memory()
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
     if precision == "auto":
         precision = "bf16" if _multiplies(where) else "float32"

@@ -33,6 +33,7 @@ import torch
 from medclean.archive.dataset import gather, split
 from medclean.archive.workers import Workers
 from medclean.catalog import MODELS, NOISES
+from medclean.device import keep_memory
 from medclean.errors import MissingError
 from medclean.inference.denoiser import Denoiser
 from medclean.inference.engine import Engine
@@ -75,6 +76,7 @@ def main() -> None:
     """Print a table, write each value to a CSV file and draw pictures if asked."""
     options = _options()
     torch.set_num_threads(options.threads)
+    keep_memory()
     models = dict(filter(None, (model_of(word, options.noise) for word in options.models)))
     rows = []
     with tempfile.TemporaryDirectory() as folder:
