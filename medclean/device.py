@@ -124,8 +124,9 @@ def keep_memory() -> None:
     a fifth of the time of a small network on a processor. Other systems are left as they are.
     """
     tell = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
-    for threshold in (_MMAP, _TRIM) if tell else ():
-        tell(threshold, _KEPT)
+    if tell is not None:
+        tell(_MMAP, _KEPT)
+        tell(_TRIM, _KEPT)
 
 
 def filter_class(*more: str) -> dict[str, Any]:

@@ -217,29 +217,31 @@ def test_senseless_options_are_refused(spec):
         MODELS.make(spec)
 
 
-def test_low_noise_weighs_more_and_all_together_as_much():
+@pytest.mark.parametrize("power", [1, 2])
+def test_low_noise_weighs_more_and_all_together_as_much(power):
     sigma = torch.linspace(0, 0.3, 3001).view(-1, 1, 1, 1)
     given = replace(GIVEN, sigma=sigma)
-    weights = weights_of(given, 0.05)
-    assert weights.mean() == pytest.approx(1, abs=1e-3)
-    assert weights[0] / weights[-1] == pytest.approx(0.35 / 0.05, rel=1e-3)
-    torch.testing.assert_close(weights_of(given.times(2), 0.05), weights)
+    weights = weights_of(given, 0.05, power=power)
+    assert weights.mean() == pytest.approx(1, abs=2e-3)
+    assert weights[0] / weights[-1] == pytest.approx((0.35 / 0.05) ** power, rel=1e-3)
+    torch.testing.assert_close(weights_of(given.times(2), 0.05, power=power), weights)
     assert weights_of(GIVEN, 0.0) == 1
     with pytest.raises(DataError, match="noise level"):
         weights_of(replace(GIVEN, sigma=None), 0.05)
 
 
-def test_weighted_loss_counts_each_image_by_its_level():
+@pytest.mark.parametrize(("distance", "power"), [("l1", 1), ("l2", 2)])
+def test_weighted_loss_counts_each_image_by_its_level(distance, power):
     batch = next(batches())
     given = replace(GIVEN, sigma=torch.tensor([0.0, 0.1, 0.2, 0.3]).view(4, 1, 1, 1))
-    plain, weighted = (tiny("dgan", alone=1.0, weighting=w) for w in (0.0, 0.05))
+    plain, weighted = (tiny("dgan", alone=1.0, weighting=w, distance=distance) for w in (0.0, 0.05))
     each = [
         Stepper(plain, steps=1, lr=0).step(iter([replace(batch, noisy=n, reference=c)]))
         for n, c in zip(batch.noisy.split(1), batch.clean.split(1), strict=True)
     ]
     losses = torch.stack([row["generator/content"] for row in each])
     row = Stepper(weighted, steps=1).step(iter([replace(batch, given=given)]))
-    expected = (losses * weights_of(given, 0.05)).mean()
+    expected = (losses * weights_of(given, 0.05, power=power)).mean()
     torch.testing.assert_close(row["generator/content"], expected)
 
 

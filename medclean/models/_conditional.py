@@ -56,6 +56,7 @@ class Conditional(Model):
         critic: ``(N, 2, H, W)``, noisy and candidate, to logits.
         adversarial: As in ``Recipe``.
         share: Of the critic's losses that count: a half slows it down (Isola et al.).
+        distance: Of each image from the clean one: ``(N, 1, H, W)`` twice to ``(N,)``.
     """
 
     def __init__(
@@ -66,11 +67,12 @@ class Conditional(Model):
         *,
         adversarial: Adversarial,
         share: float = 0.5,
+        distance: Callable[[Tensor, Tensor], Tensor] = l1,
     ) -> None:
         super().__init__(options)
         self.generator, self.critic = generator, critic
         self.shared_by = (generator,)
-        self._adversarial, self._share = adversarial, share
+        self._adversarial, self._share, self._distance = adversarial, share, distance
         self._guessing = None if adversarial == "none" else share * GUESSING[adversarial]
 
     def forward(self, images: Tensor, given: Given) -> Tensor:
@@ -113,7 +115,7 @@ class Conditional(Model):
         return {"adversarial": opinion, **self._content(batch)}
 
     def _content(self, batch: Batch) -> dict[str, Tensor]:
-        distances = l1(batch.shared["fake"], batch.clean)
+        distances = self._distance(batch.shared["fake"], batch.clean)
         return {"content": (self.options.l1_weight * self.weights(batch) * distances).mean()}
 
     def _judged(self, batch: Batch, candidate: Tensor, **how: Any) -> Tensor:

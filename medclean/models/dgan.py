@@ -9,12 +9,14 @@ from torch import Tensor
 from medclean.errors import DataError
 from medclean.learning.batch import Batch
 from medclean.learning.turn import Turn
+from medclean.losses.pixel import l1, l2
 from medclean.models._conditional import Conditional, check_smoothing
 from medclean.models._rrg import Shape
 from medclean.networks.critics import PatchGAN
 from medclean.volume import Given
 
 STRONGEST = 0.3  # sigma in scale up to which noise levels are weighted
+DISTANCES, POWERS = {"l1": l1, "l2": l2}, {"l1": 1, "l2": 2}
 SGDM: dict[str, dict[str, Any]] = {  # of the paper's text: 2e-4 for the critic, half for the other
     "critic": {"optimiser": {"name": "sgd", "momentum": 0.5}},
     "generator": {"optimiser": {"name": "sgd", "momentum": 0.9}, "lr_scale": 0.5},
@@ -32,9 +34,11 @@ class DGAN(Conditional):
             patch: Pixels along each side of what the critic judges at once.
             critic_width: Channels of the critic's first layer.
             l1_weight: Of the distance from the clean image; the critic's opinion has 1.
+            distance: From the clean image: the paper's l1, or l2, which cares for the brightest
+                pixels and is what PSNR counts.
             smoothing: What the label for real is less than 1, to the critic.
-            weighting: Above 0, an image counts by 1 / (sigma + weighting), so that low noise
-                levels are not smoothed away; 0.05 is a good value.
+            weighting: Above 0, an image counts by 1 / (sigma + weighting), squared with l2, so
+                that low noise levels are not smoothed away; 0.05 is a good value.
             alone: Share of the run in which the generator learns without the critic.
             momentum: The first beta of Adam; 0.9 suits a generator that learns alone.
             optimiser: Adam as the paper's curves were made, or sgdm (momentum 0.5 for the critic;
@@ -44,6 +48,7 @@ class DGAN(Conditional):
         patch: Literal[16, 34, 70] = 70
         critic_width: int = 64
         l1_weight: float = 100.0
+        distance: Literal["l1", "l2"] = "l1"
         smoothing: float = 0.0
         weighting: float = 0.0
         alone: float = 0.0
@@ -63,7 +68,10 @@ class DGAN(Conditional):
     def __init__(self, options: Options) -> None:
         generator = options.generator()
         critic = PatchGAN(2, patch=options.patch, width=options.critic_width)
-        super().__init__(options, generator, critic, adversarial="bce", share=1.0)
+        distance = DISTANCES[options.distance]
+        super().__init__(
+            options, generator, critic, adversarial="bce", share=1.0, distance=distance
+        )
         self.stride, self.segments = generator.stride, generator.blocks
 
     def turns(self, progress: float) -> tuple[Turn, ...]:
@@ -75,13 +83,14 @@ class DGAN(Conditional):
         return bool(progress < self.options.alone)
 
     def weights(self, batch: Batch) -> Any:
-        return weights_of(batch.given, self.options.weighting)
+        return weights_of(batch.given, self.options.weighting, power=POWERS[self.options.distance])
 
 
-def weights_of(given: Given, weighting: float) -> Any:
-    """Weights ``c / (sigma + weighting)`` of images, a number or ``(N,)``; 1 for weighting 0.
+def weights_of(given: Given, weighting: float, *, power: int = 1) -> Any:
+    """Weights ``c / (sigma + weighting)^power`` of images, a number or ``(N,)``; 1 for weighting 0.
 
-    ``c`` makes their mean 1 for sigmas drawn uniformly from 0 to 0.3 of the scale.
+    ``c`` makes their mean 1 for sigmas drawn uniformly from 0 to 0.3 of the scale; ``power`` is
+    1 or 2.
 
     Raises:
         DataError: The noise level is not known.
@@ -93,7 +102,9 @@ def weights_of(given: Given, weighting: float) -> Any:
     sigma = given.sigma / given.scale
     if isinstance(sigma, Tensor):
         sigma = sigma.flatten()
-    return STRONGEST / log(1 + STRONGEST / weighting) / (sigma + weighting)
+    if power == 1:
+        return STRONGEST / log(1 + STRONGEST / weighting) / (sigma + weighting)
+    return weighting * (weighting + STRONGEST) / (sigma + weighting) ** 2
 
 
 PROVIDES = DGAN
