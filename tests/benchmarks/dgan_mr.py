@@ -8,8 +8,7 @@
     train 0.02 -o RUN3 --steps 1900 --lr 4e-4 --seed 2 --noise "$LOW" --init RUN2
     train 0.02 -o RUN4 --steps 4000 --lr 4e-4 --seed 3 --noise "$LOW" --init RUN3 --batch 8
 
-Two and a half hours on two cores with bfloat16; what is shipped is the last run after 3,250 steps,
-as its card says.
+Three hours on two cores with bfloat16; what is shipped is the last run.
 BIDS-like folders: contrasts of one person share a ``sub-``, so that no person stands in two splits.
 ``participants.tsv`` says which split each person is in, ``dataset_description.json`` where each
 image comes from. Volumes with too much noise of their own are sorted out by ``medclean train``.
