@@ -24,6 +24,7 @@ from medclean.errors import DataError, Exit, MedcleanError, NothingToDo, UsageEr
 from medclean.jobs.evaluate import EvaluateJob
 from medclean.log import Log
 from medclean.pipelines import evaluate as story
+from medclean.pipelines._evaluation import UNREADABLE
 from medclean.volume import scale_of
 
 RNG = np.random.default_rng(8)
@@ -340,8 +341,10 @@ def test_regions_of_a_mask(tmp_path):
     assert not values(nothing, "psnr", "mask")
     assert "the mask has no voxel" in tables(nothing)
     image = nifti(tmp_path / "i.nii.gz", truth(3), modality="")
-    with pytest.raises(DataError, match="read"):
-        evaluated(one, two, mask=image)
+    without = evaluated(one, two, mask=image)
+    assert {row.region for row in without.rows} == {"image", "body"}
+    assert ["whole numbers" in gap.why for gap in without.gaps if gap.result == "mask"] == [True]
+    assert without.exit == Exit.PARTIAL
 
 
 def test_windows_and_papers_score_images_that_were_cut(tmp_path):
@@ -370,6 +373,13 @@ def test_limits_give_a_status(tmp_path):
     failed = evaluated(clean, noisy, fail_under="psnr=20,rmse=10")
     assert failed.exit == Exit.GATE_CROSSED
     assert [sentence.split()[1] for sentence in failed.crossed] == ["rmse"]
+    for metric in ("snr", "cnr", "noise-reduction"):
+        with pytest.raises(UsageError, match=metric):
+            evaluated(clean, noisy, fail_under=f"{metric}=1")
+        with pytest.raises(UsageError, match=metric):
+            evaluated(clean, noisy, metrics=metric)
+    with pytest.raises(DataError, match="suv-max: it is for PT alone"):
+        evaluated(clean, noisy, metrics="suv-max")
     undefined = evaluated(clean, noisy, fail_under="ms-ssim=0.1")
     assert undefined.exit == Exit.GATE_CROSSED
     for limit in ("psnr", "psnr=a", "nps-frequency=1", "pnsr=1"):
@@ -395,8 +405,58 @@ def test_a_file_that_cannot_be_read_is_a_gap(tmp_path):
     nifti(noisy / "sub-1" / "a.nii.gz", broken)
     found = evaluated(clean, noisy)
     assert len(values(found, "psnr")) == 2
-    assert [gap.why for gap in found.gaps if not gap.metric] == ["a file cannot be read"]
+    assert [gap.why for gap in found.gaps if not gap.metric] == [UNREADABLE]
     assert found.exit == Exit.PARTIAL
+
+
+def test_a_broken_result_takes_no_other_along(tmp_path):
+    clean, bad, good, better = trees(tmp_path, patients=1, bad=9.0, good=30.0, better=20.0)
+    nifti(bad / "sub-0" / "a.nii.gz", np.full((3, 60, 50), np.nan))
+    found = evaluated(clean, bad, good, better, metrics="psnr")
+    assert [row.result for row in found.rows if row.region == "image"] == ["good", "better"]
+    assert [gap.result for gap in found.gaps] == ["bad"]
+
+
+def test_methods_are_compared_over_the_cases_that_they_share(tmp_path):
+    """A method that lacks the hard cases is neither better nor marked as the best."""
+    for number, (case, sigma) in itertools.product(range(3), (("easy", 5.0), ("hard", 80.0))):
+        clean, name = truth(number), f"sub-{number}/{case}.nii.gz"
+        noise = sigma * np.random.default_rng([number, 7]).standard_normal(clean.shape)
+        nifti(tmp_path / "clean" / name, clean)
+        nifti(tmp_path / "whole" / name, clean + noise)
+        if case == "easy":
+            nifti(tmp_path / "part" / name, clean + noise)
+    folders = [tmp_path / name for name in ("clean", "whole", "part")]
+    found = evaluated(*folders, metrics="psnr")
+    (pair,) = next(c for c in found.comparisons if c.region == "image").pairs
+    assert (pair.patients, pair.mean) == (3, pytest.approx(0, abs=1e-9))
+    assert {s.result: s.missing for s in found.scores} == {"whole": 0, "part": 3}
+    assert "part lacks up to 3 cases" in " ".join(tables(found).split())
+    assert "psnr dB: part" not in tables(found)
+
+
+def test_modalities_are_never_mixed(tmp_path):
+    """A patient's CT and MR are other figures, also where they have the same unit, or none."""
+    for number, (modality, sigma) in itertools.product(range(2), (("CT", 40.0), ("MR", 9.0))):
+        clean, name = truth(number), f"sub-{number}/{modality}.nii.gz"
+        noise = sigma * np.random.default_rng([number, 7]).standard_normal(clean.shape)
+        nifti(tmp_path / "clean" / name, clean, modality=modality)
+        nifti(tmp_path / "noisy" / name, clean + noise, modality=modality)
+    found = evaluated(tmp_path / "clean", tmp_path / "noisy", fail_under="psnr=41")
+    psnr = {s.modality: s.spread for s in found.scores if (s.metric, s.region) == ("psnr", "image")}
+    assert psnr["CT"].mean == pytest.approx(40, abs=0.3)
+    assert {modality: spread.patients for modality, spread in psnr.items()} == {"CT": 2, "MR": 2}
+    below = [modality for modality, spread in psnr.items() if spread.mean < 41]
+    assert [sentence.split()[3] for sentence in found.crossed] == below
+    assert "CT" in below
+    assert {"CT image", "MR image"} < {line[:8] for line in tables(found).splitlines()}
+
+
+def test_long_names_fit_80_columns(tmp_path):
+    names = {f"denoised-with-a-name-of-its-own-{n}": 20.0 * n for n in (1, 2, 3)}
+    shown = tables(evaluated(*trees(tmp_path, **names), metrics="psnr,ssim"))
+    assert max(map(len, shown.splitlines())) <= 80
+    assert "p of t p of W" in shown
 
 
 def test_segmentations(tmp_path):

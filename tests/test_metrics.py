@@ -299,6 +299,20 @@ def test_distances_are_those_of_all_pairs_of_surface_voxels():
     assert overlap.surface_distances(one, one) == (0, 0, 0)
 
 
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_the_surface_of_a_single_slice_is_its_outline(axis):
+    one, two = np.zeros((2, 30, 40), bool)
+    one[5:25, 5:30], two[5:25, 5:20] = True, True
+    flat = overlap.surface_distances(one, two, spacing=(0.7, 1.1))
+    spacing = np.insert([0.7, 1.1], axis, 5.0)
+    slice_ = (np.expand_dims(mask, axis) for mask in (one, two))
+    assert overlap.surface_distances(*slice_, spacing=tuple(spacing)) == flat
+    outlines = [mask & ~ndimage.binary_erosion(mask) for mask in (one, two)]
+    distances = cdist(*(np.argwhere(outline) * (0.7, 1.1) for outline in outlines))
+    ways = np.r_[distances.min(axis=1), distances.min(axis=0)]
+    assert flat.mean == pytest.approx(ways.mean())
+
+
 def test_overlap_and_volume():
     one, two = np.zeros((2, 3, 10, 10), bool)
     one[:, 2:6, 2:6], two[:, 2:6, 4:10] = True, True

@@ -1,15 +1,16 @@
 """Statistics over patients: against scipy, published examples and what must hold."""
 
+from itertools import product
 from math import inf, isnan, nan
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from medclean.quality.statistics import differences, friedman, holm, spread
+from medclean.quality.statistics import by_patient, differences, friedman, holm, spread
 
 RNG = np.random.default_rng(3)
-PATIENTS = [f"p{number}" for number in range(12)]
+PATIENTS = [(f"p{number}", "case") for number in range(12)]
 METHODS = {
     name: dict(zip(PATIENTS, 30 + shift + RNG.normal(0, 1, 12), strict=True))
     for name, shift in {"noisy": 0.0, "nlm": 1.0, "dgan": 1.5}.items()
@@ -62,12 +63,44 @@ def test_differences_are_tested_as_scipy_does():
 
 
 def test_only_patients_that_both_have_are_compared():
-    some = {"a": {"p1": 1.0, "p2": 2.0, "p3": inf}, "b": {"p1": 2.0, "p2": 4.0, "p3": 5.0}}
+    p1, p2, p3 = PATIENTS[:3]
+    some = {"a": {p1: 1.0, p2: 2.0, p3: inf}, "b": {p1: 2.0, p2: 4.0, p3: 5.0}}
     (found,) = differences(some)
     assert (found.patients, found.mean) == (2, 1.5)
-    (alone,) = differences({"a": {"p1": 1.0}, "b": {"p1": 3.0}})
+    (alone,) = differences({"a": {p1: 1.0}, "b": {p1: 3.0}})
     assert (alone.patients, alone.mean) == (1, 2.0)
     assert isnan(alone.t)
+
+
+def test_a_method_without_the_hard_cases_is_no_better_for_it():
+    both = {(patient, case): 30.0 + n for patient in "pqr" for n, case in enumerate("abc")}
+    easy = {case: value for case, value in both.items() if case[1] == "c"}
+    (found,) = differences({"all": both, "easy": easy})
+    assert (found.patients, found.mean, found.wilcoxon) == (3, 0, 1)
+    assert by_patient(both) == {"p": 31.0, "q": 31.0, "r": 31.0}
+
+
+def test_differences_that_vary_by_rounding_alone_have_no_test():
+    one = {(f"p{n}", "case"): value for n, value in enumerate([0.1, 0.7, 1.3, 30.2, 17.77])}
+    other = {case: value + 0.3 for case, value in one.items()}
+    (found,) = differences({"one": one, "other": other})
+    assert found.mean == pytest.approx(0.3)
+    assert isnan(found.t)
+    assert isnan(found.effect)
+    assert found.wilcoxon == pytest.approx(2 / 2**5)
+
+
+@pytest.mark.parametrize("differ", [[1, 1, 1, 2, 3], [1, 1, -1, 2, 2, 4], [0, 0, 1, 2, 3]])
+def test_wilcoxon_of_few_patients_is_exact_with_ties_too(differ):
+    """Against all signs that the differences could have."""
+    ranks = stats.rankdata(np.abs([d for d in differ if d]))
+    sums = [ranks[list(signs)].sum() for signs in product([False, True], repeat=len(ranks))]
+    seen = ranks[[d > 0 for d in differ if d]].sum()
+    tails = np.mean([s >= seen for s in sums]), np.mean([s <= seen for s in sums])
+    zero = {(f"p{n}", "case"): 0.0 for n in range(len(differ))}
+    moved = {case: float(d) for case, d in zip(zero, differ, strict=True)}
+    (found,) = differences({"zero": zero, "moved": moved})
+    assert found.wilcoxon == pytest.approx(min(1, 2 * min(tails)))
 
 
 def test_equal_methods_do_not_differ():

@@ -1,6 +1,6 @@
 """Scores for the screen: a block of figures a region, results below each other."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from math import isinf, isnan
 from typing import TYPE_CHECKING
@@ -49,7 +49,7 @@ def _blocks(evaluated: "Evaluated", console: "Console") -> Iterator["Table | Tex
         else "1 patient: no statistics"
     )
     yield Text(what, style="bold")
-    for region, scores in _by_region(evaluated.scores):
+    for region, scores in _by_place(evaluated.scores):
         metrics = list(dict.fromkeys((score.metric, score.unit) for score in scores))
         names = list(dict.fromkeys(score.result for score in scores))
         wide = min(NAME, max(map(len, (*names, region))))
@@ -58,9 +58,10 @@ def _blocks(evaluated: "Evaluated", console: "Console") -> Iterator["Table | Tex
             some = metrics[start : start + fit]
             yield ""
             yield _block(region if not start else "", names, some, scores, wide)
+    several = len({score.modality for score in evaluated.scores}) > 1
     for one, best in _compared(evaluated) if many else ():
         yield ""
-        yield _differences(one, best)
+        yield _differences(one, best, one.modality if several else "")
 
 
 def _block(
@@ -83,14 +84,14 @@ def _block(
         shown = "" if unit == "1" else unit
         below = f"{ARROWS[better(metric)]} {shown}".strip()
         table.add_column(Text(f"{metric}\n{below}"), width=CELL - 1, no_wrap=True)
-        means = {n: known[metric, unit, n].spread.mean for n in names if (metric, unit, n) in known}
-        best[metric, unit] = _best(means, better(metric))
+        found = {n: known[metric, unit, n] for n in names if (metric, unit, n) in known}
+        best[metric, unit] = _best(found, better(metric))
     for name in names:
         cells = [Text(printable(name))]
         for figure in metrics:
-            found = known.get((*figure, name))
-            style = "bold green" if found and name in best[figure] else ""
-            cells.append(Text(_value(found) if found else "-", style=style))
+            score = known.get((*figure, name))
+            style = "bold green" if score and name in best[figure] else ""
+            cells.append(Text(_value(score) if score else "-", style=style))
         table.add_row(*cells)
         intervals = [_interval(known.get((*figure, name))) for figure in metrics]
         if any(intervals):
@@ -98,26 +99,33 @@ def _block(
     return table
 
 
-def _best(means: dict[str, float], way: str) -> set[str]:
-    """The names with the best value, if there are several and one of them is."""
-    if len(means) < 2 or way == "same" or any(map(isnan, means.values())):
+def _best(scores: "Mapping[str, Score]", way: str) -> set[str]:
+    """The names with the best mean, if there are several, of the same cases, and one of them is."""
+    means = {name: score.spread.mean for name, score in scores.items()}
+    unlike = any(score.missing for score in scores.values()) or any(map(isnan, means.values()))
+    if len(means) < 2 or way == "same" or unlike:
         return set()
-    sign = {"higher": -1.0, "lower": 1.0, "zero": 1.0}[way]
-    rank = {n: sign * (abs(value) if way == "zero" else value) for n, value in means.items()}
+    rank = {name: _rank(mean, way) for name, mean in means.items()}
     least = min(rank.values())
     found = {name for name, value in rank.items() if value == least}
     return found if len(found) < len(means) else set()
 
 
-def _differences(one: "Comparison", best: str) -> "Table":
+def _rank(mean: float, way: str) -> float:
+    """The lower, the better."""
+    return {"higher": -mean, "lower": mean, "zero": abs(mean)}[way]
+
+
+def _differences(one: "Comparison", best: str, modality: str) -> "Table":
     """The method that is best less each of the others."""
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
-    shown = "" if one.unit == "1" else f" {one.unit}"
-    table.add_column(f"{one.metric}{shown}: {best} -", header_style="bold", no_wrap=True)
+    shown = " ".join(filter(None, (modality, one.metric, "" if one.unit == "1" else one.unit)))
+    table.add_column(f"{shown}: {best} -", header_style="bold", overflow="fold")
     for name in ("mean (95 % interval)", "limits", "d", "p of t", "p of W"):
         table.add_column(name, no_wrap=True, justify="right")
+    patients = max(found.patients for found in one.pairs)
     for found in one.pairs:
         if best not in (found.one, found.other) or found.patients < 2:
             continue
@@ -128,8 +136,9 @@ def _differences(one: "Comparison", best: str) -> "Table":
             for pair in ((found.low, found.high), (found.below, found.above))
             for value in (pair if sign > 0 else (-pair[1], -pair[0]))
         )
+        fewer = f", {found.patients} patients" if found.patients < patients else ""
         table.add_row(
-            printable(other),
+            printable(other) + fewer,
             f"{sign * found.mean:+.{places}f} ({low} to {high})",
             f"{below} to {above}",
             "-" if isnan(found.effect) else f"{sign * found.effect:.1f}",
@@ -145,10 +154,13 @@ def _compared(evaluated: "Evaluated") -> "Iterator[tuple[Comparison, str]]":
 
     for one in evaluated.comparisons:
         if one.metric in COMPARED and one.region in FIRST:
-            figure = (one.region, one.metric, one.unit)
-            scores = [s for s in evaluated.scores if (s.region, s.metric, s.unit) == figure]
-            best = _best({s.result: s.spread.mean for s in scores}, better(one.metric))
-            if best:
+            worse: dict[str, int] = {}  # than how many others
+            for pair in one.pairs:
+                gain = -_rank(pair.mean, better(one.metric))
+                for name, lead in ((pair.one, gain), (pair.other, -gain)):
+                    worse[name] = worse.get(name, 0) + (not lead >= 0)
+            best = [name for name, count in worse.items() if not count]
+            if best and len(best) < len(worse):
                 yield one, min(best)
 
 
@@ -156,7 +168,7 @@ def _below(evaluated: "Evaluated") -> Iterator[str]:
     """What else is to be known."""
     if evaluated.comparisons and evaluated.patients > 1:
         ranks = [
-            f"{one.metric} {_p(one.friedman)}"
+            " ".join(filter(None, (one.metric, one.modality, _p(one.friedman))))
             for one in evaluated.comparisons
             if one.metric in COMPARED and one.region == "image" and not isnan(one.friedman)
         ]
@@ -169,6 +181,15 @@ def _below(evaluated: "Evaluated") -> Iterator[str]:
         )
         if ranks:
             yield f"p of Friedman's test that all rank alike: {', '.join(ranks)}"
+    lacking: dict[str, int] = {}
+    for score in evaluated.scores:
+        lacking[score.result] = max(lacking.get(score.result, 0), score.missing)
+    for result, count in lacking.items():
+        if count:
+            yield printable(
+                f"{result} lacks up to {count} case{'s'[: count != 1]} that others have: its means "
+                "are of other images; differences are over those that both have"
+            )
     hows = dict.fromkeys(match["by"] for match in evaluated.matched)
     yield f"\nmatched by {', '.join(hows)}"
     yield from evaluated.says
@@ -187,11 +208,18 @@ def _gaps(gaps: "Sequence[Gap]") -> Iterator[str]:
         yield f"and {len(alike) - GAPS} more gaps; --json and the .json file have them all"
 
 
-def _by_region(scores: Sequence["Score"]) -> "Iterator[tuple[str, list[Score]]]":
-    order = list(dict.fromkeys(score.region for score in scores))
-    ranked = sorted(scores, key=lambda score: order.index(score.region))
-    for region, group in groupby(ranked, lambda score: score.region):
-        yield region, list(group)
+def _by_place(scores: "Sequence[Score]") -> "Iterator[tuple[str, list[Score]]]":
+    """Modality, where there are several, and region, with their scores."""
+
+    def place(score: "Score") -> tuple[str, str]:
+        return score.modality, score.region
+
+    order = list(dict.fromkeys(map(place, scores)))
+    several = len({modality for modality, _ in order}) > 1
+    for (modality, region), group in groupby(
+        sorted(scores, key=lambda score: order.index(place(score))), place
+    ):
+        yield f"{modality} {region}".strip() if several else region, list(group)
 
 
 def _value(score: "Score") -> str:

@@ -1,7 +1,7 @@
 """One series of a reference with all that is of it: read once, measured slice by slice."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import fsum, isnan
 from pathlib import Path
@@ -19,6 +19,7 @@ from medclean.pipelines._measured import (
     NOISY,
     Figure,
     Measuring,
+    NoRegions,
     Parts,
     measure,
     regions_of,
@@ -33,7 +34,7 @@ from medclean.signals import Stop
 REGIONS = 32  # of a mask: every two of them have a contrast
 SLICES = 4  # that a worker measures at a time
 EMPTY = "the mask has no voxel"
-UNREADABLE = "a file cannot be read"
+UNREADABLE = "a file cannot be read, or holds what is no number; a warning names it"
 UNDEFINED = "not defined for these values"
 NOWHERE = "no slice has the voxels or the size that it needs"
 
@@ -117,6 +118,7 @@ class Evaluation:
     def refuse(self, case: Case, result: str, refusal: Refusal | DataError) -> None:
         """Put on record that a result has nothing to say of a reference."""
         why = refusal.why if isinstance(refusal, Refusal) else UNREADABLE
+        why = str(refusal) if isinstance(refusal, NoRegions) else why
         self.gaps.append(Gap(result, self.names.case(case), why))
         self.log.warn(f"{case.name}, {result}: {refusal}")
 
@@ -145,21 +147,15 @@ class Evaluation:
             except DataError as error:
                 self.refuse(reference, result, error)
         noisy = NOISY if self.job.noisy and NOISY in results else ""
-        mask = None
-        if one.mask:
-            mask = replace(shelf.of(one.mask.case)[0], turn=one.mask.turn)
-        regions = regions_of(mask, REGIONS) if mask else ()
-        if mask and not regions:
-            case = self.names.case(reference)
-            self.gaps += [Gap(result, case, EMPTY, "all", MASK) for result in results]
+        mask, regions = self._regions(one, shelf, results)
         how = convention(self.job.paper, modality)
         self.says[modality] = how.says
-        asked = Measuring(
+        return Measuring(
             reference=stack,
             results=results,
             mask=mask,
             regions=regions,
-            metrics=self._fitting(modality, how.metrics, noisy=bool(noisy)),
+            metrics=self._fitting(one, how.metrics, noisy=bool(noisy)),
             convention=how,
             windows=self.windows,
             modality=modality,
@@ -168,16 +164,40 @@ class Evaluation:
             data_range=self.job.data_range,
             noisy=noisy,
         )
-        return asked
 
-    def _fitting(self, modality: str, printed: Mapping[str, str], *, noisy: bool) -> dict[str, str]:
-        """The metrics that can be told of images of a modality."""
+    def _regions(
+        self, one: Matched, shelf: "Shelf", results: Iterable[str]
+    ) -> tuple[Stack | None, tuple[int, ...]]:
+        """The mask of a reference and the numbers in it; one that cannot be used is a gap."""
+        if not one.mask:
+            return None, ()
+        try:
+            mask = replace(shelf.of(one.mask.case)[0], turn=one.mask.turn)
+            regions = regions_of(mask, REGIONS)
+        except DataError as error:
+            self.refuse(one.reference, MASK, error)
+            return None, ()
+        if not regions:  # as of an organ that a patient has no more: nothing failed
+            case = self.names.case(one.reference)
+            self.gaps += [Gap(result, case, EMPTY, "figure", MASK) for result in results]
+        return mask, regions
+
+    def _fitting(self, one: Matched, printed: Mapping[str, str], *, noisy: bool) -> dict[str, str]:
+        """The metrics that can be told of a reference; one that was asked for is a gap else."""
+        modality = one.reference.series.modality
         found: dict[str, str] = {}
         for name, spec in self.metrics.items():
             metric: Metric = METRICS.make(spec)
-            fits = not metric.modalities or modality in metric.modalities.split()
-            if fits and (noisy or not metric.needs_noisy):
+            if metric.modalities and modality not in metric.modalities.split():
+                why = f"it is for {' and '.join(metric.modalities.split())} alone"
+            elif metric.needs_noisy and not noisy:
+                why = "there is no noisy image to compare with"
+            else:
                 found[name] = printed.get(name, spec) if spec == name else spec
+                continue
+            if self.job.metrics:
+                case = self.names.case(one.reference)
+                self.gaps += [Gap(result, case, why, name) for result in one.results]
         return found
 
     def _parts(self, asked: Measuring) -> Parts:
@@ -217,17 +237,26 @@ class Shelf:
 
     def __init__(self, folder: Path, workers: Workers, stop: Stop) -> None:
         self._folder, self._workers, self._stop = folder, workers, stop
-        self._known: dict[int, Spooled] = {}
+        self._known: dict[int, Spooled | DataError] = {}
 
     def of(self, case: Case) -> tuple[Stack, float]:
-        """The stack of a case, and the scale of its series."""
+        """The stack of a case, and the scale of its series.
+
+        Raises:
+            DataError: A file of the series cannot be read; its other cases are not tried then.
+        """
         if id(case.series) not in self._known:
-            place = self._folder / str(len(self._known))
-            self._known[id(case.series)] = spool(
-                case.series, case, place, self._workers, self._stop
-            )
+            self._known[id(case.series)] = self._put(case, self._folder / str(len(self._known)))
         spooled = self._known[id(case.series)]
+        if isinstance(spooled, DataError):
+            raise spooled
         return spooled.stacks[case.group], spooled.scale
+
+    def _put(self, case: Case, place: Path) -> Spooled | DataError:
+        try:
+            return spool(case.series, case, place, self._workers, self._stop)
+        except DataError as error:
+            return error
 
 
 def _unit(metric: Metric, reference: Case, asked: Measuring) -> str:

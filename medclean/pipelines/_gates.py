@@ -1,7 +1,8 @@
 """What an evaluation was asked to tell, and which limits its results have to keep."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 from math import isfinite
 
 from medclean.catalog import METRICS
@@ -10,6 +11,7 @@ from medclean.jobs.evaluate import EvaluateJob
 from medclean.options import parse, split
 from medclean.pipelines._measured import IMAGE
 from medclean.pipelines._scores import Score
+from medclean.quality.metrics._base import Metric
 from medclean.quality.overlap import FIGURES
 
 FIRST = ("psnr", "ssim", "ms-ssim", "rmse", "nmse", "mae", "gmsd", "bias")  # in tables
@@ -72,7 +74,7 @@ def asked_metrics(job: EvaluateJob, limits: Sequence[Limit]) -> dict[str, str]:
     """Spec by name of what is to be told: what is asked for, and what has a limit.
 
     Raises:
-        UsageError: No such metric, or no such option of it.
+        UsageError: No such metric, no such option of it, or nothing to tell it from.
     """
     if job.labels:
         names = split(job.metrics or "") or [*FIGURES]
@@ -89,9 +91,20 @@ def asked_metrics(job: EvaluateJob, limits: Sequence[Limit]) -> dict[str, str]:
         else:
             specs.append(word)
     found = {parse(spec)[0]: spec for spec in specs}
-    for spec in found.values():
-        METRICS.make(spec)
-    return found | {limit.metric: limit.metric for limit in limits if limit.metric not in found}
+    found |= {limit.metric: limit.metric for limit in limits if limit.metric not in found}
+    for name, spec in found.items():
+        metric: Metric = METRICS.make(spec)
+        if job.metrics or any(limit.metric == name for limit in limits):
+            _refuse_untold(name, metric, job)
+    return found
+
+
+def _refuse_untold(name: str, metric: Metric, job: EvaluateJob) -> None:
+    """That what was asked for has nothing to be told from, whatever the images are."""
+    if metric.needs_noisy and not job.noisy:
+        raise UsageError(f"{name} tells what was removed; say with --noisy from what")
+    if not {"image", "body"} & {*metric.regions.split()} and not job.mask:
+        raise UsageError(f"{name} is told of regions; say with --mask of which")
 
 
 def asked_windows(texts: Sequence[str]) -> dict[str, tuple[float, float]]:
@@ -116,25 +129,22 @@ def asked_windows(texts: Sequence[str]) -> dict[str, tuple[float, float]]:
 def crossed(limits: Sequence[Limit], scores: Sequence[Score], noisy: str) -> Iterator[str]:
     """A sentence for each result that is beyond a limit, in the first region that it is told in.
 
-    What the results were made from, ``noisy``, has no limit.
+    Each modality and unit counts for itself. What the results were made from, ``noisy``, has no
+    limit.
     """
     results = dict.fromkeys(score.result for score in scores if score.result != noisy)
     for limit in limits:
-        found = _first(limit.metric, scores)
-        for result in results:
-            if result not in found:
-                yield f"{result}: {limit.metric} could not be told; the limit is {limit.value:g}"
-            elif limit.crossed(found[result]):
-                mean = found[result].spread.mean
-                yield f"{result}: {limit.metric} {mean:.4g} is worse than {limit.value:g}"
+        told = [score for score in scores if score.metric == limit.metric]
+        kinds = dict.fromkeys((score.modality, score.unit) for score in told) or {("", ""): None}
+        for kind, result in product(kinds, results):
+            score = _first([s for s in told if (s.modality, s.unit, s.result) == (*kind, result)])
+            where = f"{limit.metric} of {kind[0]}" if len(kinds) > 1 else limit.metric
+            if score is None:
+                yield f"{result}: {where} could not be told; the limit is {limit.value:g}"
+            elif limit.crossed(score):
+                yield f"{result}: {where} {score.spread.mean:.4g} is worse than {limit.value:g}"
 
 
-def _first(metric: str, scores: Sequence[Score]) -> Mapping[str, Score]:
-    """By result: in the whole image, else where it is told first."""
-    found: dict[str, Score] = {}
-    for score in scores:
-        if score.metric == metric:
-            known = found.setdefault(score.result, score)
-            if score.region == IMAGE and known.region != IMAGE:
-                found[score.result] = score
-    return found
+def _first(scores: Sequence[Score]) -> Score | None:
+    """In the whole image, else where it is told first."""
+    return min(scores, key=lambda score: score.region != IMAGE, default=None)

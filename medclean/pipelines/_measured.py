@@ -33,6 +33,10 @@ class Figure(NamedTuple):
 Parts = dict[Figure, list[Part]]
 
 
+class NoRegions(DataError):
+    """A mask or segmentation holds other values; the message names no file."""
+
+
 @dataclass(frozen=True)
 class Measuring:
     """A reference, its results, and what to measure; can be pickled.
@@ -112,13 +116,13 @@ def regions_of(mask: Stack, most: int) -> tuple[int, ...]:
     """The numbers in a mask, without 0.
 
     Raises:
-        DataError: It holds others than so many whole numbers, as an image does.
+        NoRegions: It holds others than so many whole numbers, as an image does.
     """
     numbers: set[float] = set()
     for image in mask.values:
         numbers.update(map(float, np.unique(image)))
         if len(numbers) > most + 1 or any(number != int(number) for number in numbers):
-            raise DataError(
+            raise NoRegions(
                 f"it holds other values than up to {most} whole numbers; expected 0 outside and a "
                 "number for each region"
             )

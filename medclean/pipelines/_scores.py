@@ -2,10 +2,18 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from math import fsum, isinf, isnan
+from math import isinf, isnan
 from typing import Any, NamedTuple
 
-from medclean.quality.statistics import Difference, Spread, differences, friedman, spread
+from medclean.quality.statistics import (
+    Case,
+    Difference,
+    Spread,
+    by_patient,
+    differences,
+    friedman,
+    spread,
+)
 
 DIGITS = 9  # significant ones of a value in a file
 
@@ -46,25 +54,31 @@ class Score:
     """A figure of a method over patients.
 
     Attributes:
+        modality: Of the images: those of several are never mixed, whatever the unit.
         region: Where.
         metric: Which.
-        unit: Of it; several units, as of CT and MR together, are never mixed.
+        unit: Of it; several units, as of PET in Bq/ml and in counts, are never mixed either.
         result: Of which method.
         spread: Over patients.
+        missing: Cases of which another method has the figure and this one has not: where it is not
+            0, means are not of the same cases.
     """
 
+    modality: str
     region: str
     metric: str
     unit: str
     result: str
     spread: Spread
+    missing: int
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """How methods differ in a figure.
+    """How methods differ in a figure, over those cases that they all or both have.
 
     Attributes:
+        modality: Of the images.
         region: Where.
         metric: Which.
         unit: Of it.
@@ -72,6 +86,7 @@ class Comparison:
         pairs: Every two of them.
     """
 
+    modality: str
     region: str
     metric: str
     unit: str
@@ -79,17 +94,31 @@ class Comparison:
     pairs: tuple[Difference, ...]
 
 
-def scores_of(rows: Iterable[Row], *, seed: int) -> tuple[list[Score], list[Comparison]]:
-    """What the values say over patients, each of whom counts once."""
+def scores_of(
+    rows: Iterable[Row], modalities: Mapping[str, str], *, seed: int
+) -> tuple[list[Score], list[Comparison]]:
+    """What the values say over patients, each of whom counts once.
+
+    Args:
+        rows: Of all cases.
+        modalities: Of each case.
+        seed: Of the bootstrap.
+    """
     scores, comparisons = [], []
-    for (region, metric, unit), methods in _by_patient(rows).items():
+    for figure, methods in _by_figure(rows, modalities).items():
+        cases = {case for values in methods.values() for case in values}
         scores += [
-            Score(region, metric, unit, result, spread([*values.values()], seed=seed))
+            Score(
+                *figure,
+                result,
+                spread([*by_patient(values).values()], seed=seed),
+                missing=len(cases) - len(values),
+            )
             for result, values in methods.items()
         ]
         if len(methods) > 1:
             found = tuple(differences(methods, seed=seed))
-            comparisons.append(Comparison(region, metric, unit, friedman(methods), found))
+            comparisons.append(Comparison(*figure, friedman(methods), found))
     return scores, comparisons
 
 
@@ -116,22 +145,17 @@ def as_json(value: Any) -> Any:
     return value
 
 
-Methods = dict[str, dict[str, float]]  # value by patient, by result
+Methods = dict[str, dict[Case, float]]  # value by case, by result
+Figure = tuple[str, str, str, str]  # modality, region, metric and unit
 
 
-def _by_patient(rows: Iterable[Row]) -> dict[tuple[str, str, str], Methods]:
-    """By region, metric and unit: the mean over the cases of each patient."""
-    cases: dict[tuple[str, str, str], dict[str, dict[str, list[float]]]] = {}
+def _by_figure(rows: Iterable[Row], modalities: Mapping[str, str]) -> dict[Figure, Methods]:
+    found: dict[Figure, Methods] = {}
     for row in rows:
-        figure = cases.setdefault((row.region, row.metric, row.unit), {})
-        figure.setdefault(row.result, {}).setdefault(row.patient, []).append(row.value)
-    return {
-        figure: {
-            result: {patient: fsum(values) / len(values) for patient, values in patients.items()}
-            for result, patients in results.items()
-        }
-        for figure, results in cases.items()
-    }
+        figure = (modalities[row.case], row.region, row.metric, row.unit)
+        methods = found.setdefault(figure, {})
+        methods.setdefault(row.result, {})[row.patient, row.case] = row.value
+    return found
 
 
 def _quoted(text: str) -> str:

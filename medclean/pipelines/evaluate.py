@@ -120,9 +120,9 @@ def evaluate(job: EvaluateJob, log: Log) -> Evaluated:
                     if job.maps:
                         _draw(job.maps, names.case(one.reference), one.reference, measured)
     if not rows:
-        why = work.gaps[0].why if work.gaps else "no result is of any reference"
-        raise DataError(f"nothing could be compared: {why}")
-    scores, comparisons = scores_of(rows, seed=job.seed)
+        raise DataError(f"nothing could be compared: {_why(work.gaps)}")
+    modalities = {names.case(one.reference): one.reference.series.modality for one in found}
+    scores, comparisons = scores_of(rows, modalities, seed=job.seed)
     evaluated = Evaluated(
         rows=tuple(rows),
         scores=tuple(scores),
@@ -137,6 +137,13 @@ def evaluate(job: EvaluateJob, log: Log) -> Evaluated:
     if job.out:
         _write(job.out, evaluated)
     return evaluated
+
+
+def _why(gaps: Sequence[Gap]) -> str:
+    """What there is no row for."""
+    if not gaps:
+        return "no result is of any reference"
+    return f"{gaps[0].metric}: {gaps[0].why}" if gaps[0].metric else gaps[0].why
 
 
 def _write(out: Path, evaluated: Evaluated) -> None:
@@ -167,10 +174,11 @@ def _find(job: EvaluateJob, workers: Workers, log: Log) -> list[Matched]:
     if job.mask:
         by = "auto" if job.match in ("sources", "uids") else job.match
         masks = matched(references.cases, cases(job.mask).cases, by=by, units=False)
-    if not any(case.patient for case in references.cases) and len(references.cases) > 1:
+    unknown = sum(not case.patient for case in references.cases)
+    if unknown > 1:
         log.warn(
-            "nothing tells patients apart, so that all images count as one patient's: name folders "
-            "sub-*, or say --patient REGEX"
+            f"nothing tells whose {unknown} of {len(references.cases)} images are, so that they "
+            "count as one patient's: name folders sub-*, or say --patient REGEX"
         )
     return [_matched(one, pairs, masks) for one in references.cases]
 

@@ -2,7 +2,7 @@
 
 Functions of masks ``(slices, rows, columns)`` or ``(rows, columns)``; distances in mm. A surface is
 the voxels of a mask that have a face in common with what lies outside, the border of the image
-included. What needs voxels and has none is NaN.
+included; that of a single slice is its outline. What needs voxels and has none is NaN.
 """
 
 from typing import NamedTuple
@@ -70,6 +70,10 @@ def surface_distances(
     """
     if not (result.any() and reference.any()):
         return Distances(*[float("nan")] * 3)
+    # An axis of one voxel has no depth: looked at along it, all of a slice would be surface.
+    flat = [axis for axis, length in enumerate(result.shape) if length == 1]
+    result, reference = result.squeeze(), reference.squeeze()
+    spacing = tuple(np.delete(spacing, flat)) if spacing else None
     box = _box(result | reference)
     surfaces = [_surface(mask[box]) for mask in (result, reference)]
     ways = [

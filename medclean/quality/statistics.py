@@ -1,13 +1,15 @@
 """What figures of patients say of methods: spread, intervals, and whether methods differ.
 
 A patient counts once, with the mean over its cases: slices and scans of one person are not
-independent.
+independent. Methods are compared where all of them have a value: one that lacks the hard cases is
+not better for it.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from math import isfinite, isnan, nan, sqrt
+from math import fsum, isfinite, isnan, nan, sqrt
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +18,9 @@ from scipy import stats
 DRAWS = 10_000  # of the bootstrap
 SHARE = 0.95  # of them lie in an interval
 NORMAL = 1.959963984540054  # standard deviations that hold this share
+ROUNDING = 1e-12  # of the values: differences that vary by less than this do not vary
+
+Case: TypeAlias = tuple[str, str]  # the patient, and which of its cases
 
 
 @dataclass(frozen=True)
@@ -44,14 +49,15 @@ class Difference:
     Attributes:
         one: Name of a method.
         other: Name of the one that is subtracted.
-        patients: That have both.
+        patients: Those with a case of which both have a finite figure.
         mean: Of the differences: Bland and Altman's bias (1986).
         deviation: Of the differences.
         low: Least value of the 95 % interval of the mean, by bootstrap.
         high: Its greatest.
         below: Lower limit of agreement, 1.96 standard deviations below the mean.
         above: The upper one.
-        effect: Cohen's d of paired values (1988): mean over standard deviation.
+        effect: Cohen's d of paired values (1988): mean over standard deviation; NaN, as the t test,
+            where all differences are equal.
         t: p of the paired t test, two-sided.
         wilcoxon: p of Wilcoxon's signed-rank test, two-sided; 1 where nothing differs.
         t_holm: That p after Holm's correction (1979) for all pairs of methods.
@@ -97,11 +103,19 @@ def interval(values: NDArray[np.float64], *, seed: int = 0) -> tuple[float, floa
     return float(low), float(high)
 
 
-def differences(methods: Mapping[str, Mapping[str, float]], *, seed: int = 0) -> list[Difference]:
+def by_patient(values: Mapping[Case, float]) -> dict[str, float]:
+    """The mean over the cases of each patient."""
+    cases: dict[str, list[float]] = {}
+    for (patient, _), value in values.items():
+        cases.setdefault(patient, []).append(value)
+    return {patient: fsum(known) / len(known) for patient, known in cases.items()}
+
+
+def differences(methods: Mapping[str, Mapping[Case, float]], *, seed: int = 0) -> list[Difference]:
     """Every method against every one before it, corrected together.
 
     Args:
-        methods: Value by patient, by method.
+        methods: Value by case, by method.
         seed: Of the bootstrap.
     """
     found = [
@@ -115,7 +129,7 @@ def differences(methods: Mapping[str, Mapping[str, float]], *, seed: int = 0) ->
     ]
 
 
-def friedman(methods: Mapping[str, Mapping[str, float]]) -> float:
+def friedman(methods: Mapping[str, Mapping[Case, float]]) -> float:
     """P of Friedman's test (1937) that several methods rank alike over patients.
 
     NaN for fewer than three methods, or fewer than two patients that have all of them.
@@ -141,7 +155,7 @@ def holm(values: Sequence[float]) -> list[float]:
 
 
 def _difference(
-    one: str, other: str, first: Mapping[str, float], second: Mapping[str, float], seed: int
+    one: str, other: str, first: Mapping[Case, float], second: Mapping[Case, float], seed: int
 ) -> Difference:
     rows = [list(values.values()) for values in _shared([first, second])]
     d = np.array(rows[0]) - np.array(rows[1])
@@ -152,7 +166,7 @@ def _difference(
         return Difference(one, other, d.size, mean)
     deviation = float(d.std(ddof=1))
     low, high = interval(d, seed=seed)
-    varies = deviation > 0
+    varies = deviation > ROUNDING * np.abs(rows).max()
     return Difference(
         one,
         other,
@@ -173,11 +187,9 @@ def _t(mean: float, deviation: float, count: int) -> float:
     return float(2 * stats.t.sf(abs(mean) / deviation * sqrt(count), count - 1))
 
 
-def _shared(methods: Sequence[Mapping[str, float]]) -> list[dict[str, float]]:
-    """The values of those patients that all methods have a finite figure of, in one order."""
-    patients = [
-        patient
-        for patient in methods[0]
-        if all(isfinite(values.get(patient, nan)) for values in methods)
+def _shared(methods: Sequence[Mapping[Case, float]]) -> list[dict[str, float]]:
+    """By patient, in one order: means over those cases that all methods have a finite figure of."""
+    cases = [
+        case for case in methods[0] if all(isfinite(values.get(case, nan)) for values in methods)
     ]
-    return [{patient: values[patient] for patient in patients} for values in methods]
+    return [by_patient({case: values[case] for case in cases}) for values in methods]
