@@ -136,7 +136,7 @@ class Series:
     """
 
     key: str
-    format: Literal["dicom", "nifti", "array"]
+    format: Literal["dicom", "nifti", "array", "segmentation"]
     modality: str
     unit: str
     instances: tuple[Instance, ...]

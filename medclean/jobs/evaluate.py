@@ -47,8 +47,8 @@ class EvaluateJob:
     mask: Annotated[
         Path | None,
         Setting(
-            "Regions of interest, on the grid of the reference: 0 is outside, each other whole "
-            "number a region of its own."
+            "Regions of interest on the grid of the reference, as NIfTI or DICOM segmentation: 0 is "
+            "outside, each other whole number or segment a region of its own, up to 32."
         ),
     ] = None
     window: Annotated[
@@ -60,7 +60,9 @@ class EvaluateJob:
     ] = ()
     labels: Annotated[
         bool,
-        Setting("Compare segmentations, not images: whole numbers, of which 0 is none."),
+        Setting(
+            "Compare segmentations, not images: those of DICOM, or whole numbers, of which 0 is none."
+        ),
     ] = False
     data_range: Annotated[
         float | None,

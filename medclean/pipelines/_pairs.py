@@ -140,7 +140,7 @@ def _rules(results: Sequence[Case], noisy: Sequence[Case]) -> Iterator[_Rule]:
     yield _Rule("sources", "common sources", lambda r, c: bool(origins[c] & r.sources), True)
     yield _Rule("name", "path", lambda r, c: c.name == r.name)
     yield _Rule("name", "file name", lambda r, c: _last(c.name) == _last(r.name))
-    yield _Rule("geometry", "geometry", lambda r, c: turn_between(c, r) is not None)
+    yield _Rule("geometry", "geometry", _on_one_grid)
 
 
 def _origins(case: Case, noisy: Sequence[Case]) -> frozenset[str]:
@@ -152,7 +152,7 @@ def _origins(case: Case, noisy: Sequence[Case]) -> frozenset[str]:
 def _closest(reference: Case, cases: list[Case]) -> list[Case]:
     """Of several cases those on the grid of the reference; of several still, those of its place."""
     tests: tuple[Callable[[Case], bool], ...] = (
-        lambda case: turn_between(case, reference) is not None,
+        lambda case: _on_one_grid(reference, case),
         lambda case: case.group == reference.group,
         lambda case: case.name == reference.name,
     )
@@ -162,11 +162,32 @@ def _closest(reference: Case, cases: list[Case]) -> list[Case]:
     return cases
 
 
+def _on_one_grid(reference: Case, case: Case) -> bool:
+    return turn_between(case.onto(reference), reference) is not None
+
+
+def _unlike_segments(case: Case, reference: Case) -> int:
+    """The first segment whose number means something else in the reference; 0 for none."""
+    known = dict(reference.about.segments)
+    return next((n for n, code in case.about.segments if known.get(n, code) != code), 0)
+
+
 def _checked(
     reference: Case, case: Case, rule: _Rule, *, asked: bool, units: bool
 ) -> Match | Refusal:
     """A match, unless what was matched cannot be compared."""
+    case = case.onto(reference)
     turn = turn_between(case, reference)
+    elsewhere = {c.about.place for c in (case, reference)} - {""}
+    if case.segmented and len(elsewhere) > 1:
+        return Refusal(f"matched by {rule.how}, it is in another frame of reference", (case.name,))
+    unlike = _unlike_segments(case, reference)
+    if unlike:
+        return Refusal(
+            f"matched by {rule.how}, its segment {unlike} is another structure than that of the "
+            "reference; number them alike",
+            (case.name,),
+        )
     if turn is None:
         return Refusal(
             f"matched by {rule.how}, it has another grid: {_grid(case)} against "

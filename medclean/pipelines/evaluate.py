@@ -156,31 +156,35 @@ def _write(out: Path, evaluated: Evaluated) -> None:
 def _find(job: EvaluateJob, workers: Workers, log: Log) -> list[Matched]:
     """Each reference with what is of it, in the order of their paths."""
 
-    def cases(path: Path) -> Cases:
-        return cases_of(path, workers, log, modality=job.modality, patient=job.patient)
+    def cases(path: Path, *, regions: bool = job.labels) -> Cases:
+        how: Any = {"modality": job.modality, "patient": job.patient, "segmentations": regions}
+        found = cases_of(path, workers, log, **how)
+        for left in found.failed:
+            log.warn(f"{left.path}: {left.reason}")
+        return found
 
     references = cases(job.reference)
-    for left in references.failed:
-        log.warn(f"{left.path}: {left.reason}")
     paths = dict(zip(names_of(job.results, [NOISY] if job.noisy else []), job.results, strict=True))
     noisy = cases(job.noisy) if job.noisy else Cases((), ())
     found = {NOISY: noisy} if job.noisy else {}
     found |= {name: cases(path) for name, path in paths.items()}
+    all_results = [case for of in found.values() for case in of.cases]
+    truth = [case.with_room_for(all_results) for case in references.cases]
     pairs = {
-        name: matched(references.cases, of.cases, noisy.cases, by=job.match)
+        name: matched(truth, of.cases, noisy.cases, by=job.match, units=not job.labels)
         for name, of in found.items()
     }
     masks = {}
     if job.mask:
         by = "auto" if job.match in ("sources", "uids") else job.match
-        masks = matched(references.cases, cases(job.mask).cases, by=by, units=False)
-    unknown = sum(not case.patient for case in references.cases)
+        masks = matched(truth, cases(job.mask, regions=True).cases, by=by, units=False)
+    unknown = sum(not case.patient for case in truth)
     if unknown > 1:
         log.warn(
-            f"nothing tells whose {unknown} of {len(references.cases)} images are, so that they "
+            f"nothing tells whose {unknown} of {len(truth)} images are, so that they "
             "count as one patient's: name folders sub-*, or say --patient REGEX"
         )
-    return [_matched(one, pairs, masks) for one in references.cases]
+    return [_matched(one, pairs, masks) for one in truth]
 
 
 def _matched(
