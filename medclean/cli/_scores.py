@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from medclean.pipelines._scores import Comparison, Gap, Score
     from medclean.pipelines.evaluate import Evaluated
 
-CELL = 16  # columns that a figure takes
+CELL = 17  # columns that a figure takes
 NAME = 20  # that the name of a result may take
 ARROWS = {"higher": "↑", "lower": "↓", "zero": "→ 0", "same": ""}
 COMPARED = ("psnr", "ssim", "dice", "hausdorff-95")  # metrics whose differences are shown

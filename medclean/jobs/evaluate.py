@@ -47,7 +47,7 @@ class EvaluateJob:
     mask: Annotated[
         Path | None,
         Setting(
-            "Regions of interest on the grid of the reference, as NIfTI or DICOM segmentation: 0 is "
+            "Regions of interest on the grid of the reference, NIfTI or a DICOM segmentation: 0 is "
             "outside, each other whole number or segment a region of its own, up to 32."
         ),
     ] = None
@@ -61,7 +61,7 @@ class EvaluateJob:
     labels: Annotated[
         bool,
         Setting(
-            "Compare segmentations, not images: those of DICOM, or whole numbers, of which 0 is none."
+            "Compare segmentations, not images: of DICOM, or whole numbers, of which 0 is none."
         ),
     ] = False
     data_range: Annotated[
