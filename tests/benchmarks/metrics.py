@@ -84,7 +84,9 @@ def _monai(x: Array, y: Array, peak: float, ours: Callable[[str], float]) -> Ite
 
     one, other = (torch.from_numpy(image)[None, None] for image in (x, y))
     how: dict[str, Any] = {"spatial_dims": 2, "data_range": peak, "kernel_sigma": 1.5}
-    yield Row("ssim", ours("ssim"), float(SSIMMetric(**how, win_size=11)(one, other)), "MONAI", 1e-5)
+    yield Row(
+        "ssim", ours("ssim"), float(SSIMMetric(**how, win_size=11)(one, other)), "MONAI", 1e-5
+    )
     value = float(MultiScaleSSIMMetric(**how, kernel_size=11)(one, other))
     yield Row("ms-ssim", ours("ms-ssim"), value, "MONAI", 1e-4)
 
@@ -97,9 +99,7 @@ def _ssim(x: Array, y: Array, peak: float) -> float:
     )
     c1, c2 = (0.01 * peak) ** 2, (0.03 * peak) ** 2
     luminance = (2 * mx * my + c1) / (mx**2 + my**2 + c1)
-    return float(
-        (luminance * (2 * (xy - mx * my) + c2) / (xx - mx**2 + yy - my**2 + c2)).mean()
-    )
+    return float((luminance * (2 * (xy - mx * my) + c2) / (xx - mx**2 + yy - my**2 + c2)).mean())
 
 
 def _gmsd(x: Array, y: Array) -> float:
