@@ -1,4 +1,4 @@
-"""Each figure of ``medclean evaluate`` beside that of an implementation which shares no code with it.
+"""Each figure of ``medclean evaluate`` beside another implementation, which shares no code with it.
 
     python tests/benchmarks/metrics.py [--image FILE.nii.gz]
 
@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import nibabel
 import numpy as np
-import SimpleITK as sitk
+import SimpleITK as sitk  # noqa: N813 - as its own documents write it
 from numpy.typing import NDArray
 from scipy import integrate, ndimage, signal, special, stats
 from skimage import metrics as skimage
@@ -141,7 +141,7 @@ def no_reference() -> Iterator[Row]:
     parts = [metric.parts(Pair(g, None, 1.0, (pixel, pixel)), [None])[0] for g in white]
     level = float(metric.curve(parts).power.mean())
     yield Row("its spectrum, 1 mm^2", level, 12**2 * pixel**2, "variance x pixel area", 0.02)
-    f, density = signal.welch(white.reshape(-1, 256), 1 / pixel, "boxcar", detrend="constant")
+    _, density = signal.welch(white.reshape(-1, 256), 1 / pixel, "boxcar", detrend="constant")
     peer = float(density[2:-1].mean() / 2 * pixel)  # one-sided, and of one dimension
     yield Row("its spectrum, 1 mm^2", level, peer, "Welch's, of rows, in SciPy", 0.02)
     found = ours("whiteness", np.zeros_like(grain), grain)
