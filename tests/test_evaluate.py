@@ -9,6 +9,7 @@ import sys
 from concurrent.futures import Future
 from contextlib import contextmanager
 from math import inf, sqrt
+from pathlib import Path
 
 import nibabel
 import numpy as np
@@ -20,9 +21,10 @@ from skimage import metrics as peer
 
 import dicoms
 from medclean.cli._scores import tables
-from medclean.errors import DataError, Exit, MedcleanError, NothingToDo, UsageError
+from medclean.errors import DataError, Exit, MedcleanError, NothingToDo, UsageError, WriteError
 from medclean.jobs.evaluate import EvaluateJob
 from medclean.log import Log
+from medclean.pipelines import _spool
 from medclean.pipelines import evaluate as story
 from medclean.pipelines._evaluation import UNREADABLE
 from medclean.volume import scale_of
@@ -435,6 +437,11 @@ def test_methods_are_compared_over_the_cases_that_they_share(tmp_path):
     assert "psnr dB: part" not in tables(found)
 
 
+def test_a_full_disk_says_which_one():
+    with pytest.raises(WriteError, match="TMPDIR"):
+        _spool._put(Path("/dev/full"), 0, np.ones(9))
+
+
 def test_modalities_are_never_mixed(tmp_path):
     """A patient's CT and MR are other figures, also where they have the same unit, or none."""
     for number, (modality, sigma) in itertools.product(range(2), (("CT", 40.0), ("MR", 9.0))):
@@ -482,6 +489,28 @@ def test_maps(tmp_path):
     assert names == ["case-001-errors.png", "case-001-nps.png"]
     with pytest.raises(UsageError):
         evaluated(clean, noisy, maps=clean / "maps")
+
+
+def test_pictures_stand_upright_however_the_axes_run(tmp_path):
+    clean, grid = truth(), np.diag([0.7, 0.8, 1.0, 1.0])
+    turned = np.diag([-0.7, -0.8, 1.0, 1.0])
+    turned[:2, 3] = 49 * 0.7, 59 * 0.8
+    pictures = []
+    for name, stack, affine in (("a", clean, grid), ("b", clean[:, ::-1, ::-1], turned)):
+        one = nifti(tmp_path / name / "one.nii.gz", stack, affine=affine)
+        two = nifti(tmp_path / name / "two.nii.gz", stack + 9, affine=affine)
+        evaluated(one, two, metrics="psnr", maps=tmp_path / name / "maps")
+        pictures.append((tmp_path / name / "maps" / "case-001-errors.png").read_bytes())
+    assert pictures[0] == pictures[1]
+
+
+def test_the_shift_of_regions_has_limits_of_agreement(tmp_path):
+    clean, noisy = trees(tmp_path, noisy=30.0)
+    shown = tables(evaluated(clean, noisy, metrics="bias"))
+    (score, _) = (s for s in evaluated(clean, noisy, metrics="bias").scores)
+    assert f"[{score.spread.below:.2f}..{score.spread.above:.2f}]" in shown
+    assert "Bland and Altman" in shown
+    assert "[" not in tables(evaluated(clean, noisy, metrics="psnr"))
 
 
 def test_residuals_of_a_run_are_no_results(tmp_path):

@@ -150,6 +150,16 @@ def test_ms_ssim_is_that_of_its_paper():
     assert not isnan(of("ms-ssim", RESULT[:, :176, :176], REFERENCE[:, :176, :176]))
 
 
+def test_ssim_and_ms_ssim_are_those_of_monai():
+    torch, monai = pytest.importorskip("torch"), pytest.importorskip("monai.metrics")
+    one, two = (torch.from_numpy(stack)[:, None] for stack in (RESULT, REFERENCE))
+    how = {"spatial_dims": 2, "data_range": RANGE, "kernel_sigma": 1.5}
+    found = monai.SSIMMetric(win_size=11, **how)(one, two)
+    assert of("ssim") == pytest.approx(float(found.mean()), abs=1e-4)
+    found = monai.MultiScaleSSIMMetric(kernel_size=11, **how)(one, two)
+    assert of("ms-ssim") == pytest.approx(float(found.mean()), abs=1e-4)
+
+
 def gmsd(x, y):
     """Written from the authors' MATLAB code, for images from 0 to 255."""
     prewitt = np.array([[1, 0, -1]] * 3) / 3
@@ -318,6 +328,17 @@ def test_overlap_and_volume():
     one[:, 2:6, 2:6], two[:, 2:6, 4:10] = True, True
     assert overlap.dice(one, two) == pytest.approx(2 * 8 / (16 + 24))
     assert overlap.volume_error(two, one) == pytest.approx(50)
+
+
+def test_distances_are_those_of_monai():
+    torch, monai = pytest.importorskip("torch"), pytest.importorskip("monai.metrics")
+    smooth = ndimage.gaussian_filter(RNG.standard_normal((9, 30, 35)), 3)
+    masks = smooth > 0, smooth > 0.02
+    how = {"include_background": True, "spacing": [2.0, 0.7, 1.1]}
+    found = overlap.surface_distances(*masks, spacing=(2.0, 0.7, 1.1))
+    both = [torch.from_numpy(mask)[None, None] for mask in masks]
+    far = (float(monai.compute_hausdorff_distance(*both, percentile=p, **how)) for p in (None, 95))
+    assert (found.hausdorff, found.hausdorff_95) == pytest.approx(tuple(far), rel=1e-5)
 
 
 def test_masks_without_voxels_have_no_distance():

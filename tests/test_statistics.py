@@ -26,6 +26,8 @@ def test_a_spread_is_that_of_scipy():
     wide = peer.confidence_interval.high - peer.confidence_interval.low
     assert found.low == pytest.approx(peer.confidence_interval.low, abs=0.05 * wide)
     assert found.high == pytest.approx(peer.confidence_interval.high, abs=0.05 * wide)
+    assert found.above - found.mean == pytest.approx(1.96 * found.deviation, rel=1e-4)
+    assert (found.above + found.below) / 2 == pytest.approx(found.mean)
     assert spread(values) == found
 
 

@@ -94,8 +94,9 @@ def _block(
             cells.append(Text(_value(score) if score else "-", style=style))
         table.add_row(*cells)
         intervals = [_interval(known.get((*figure, name))) for figure in metrics]
-        if any(intervals):
-            table.add_row("", *(Text(interval, style="dim") for interval in intervals))
+        limits = [_limits(known.get((*figure, name))) for figure in metrics]
+        for more in filter(any, (intervals, limits)):
+            table.add_row("", *(Text(text, style="dim") for text in more))
     return table
 
 
@@ -190,6 +191,8 @@ def _below(evaluated: "Evaluated") -> Iterator[str]:
                 f"{result} lacks up to {count} case{'s'[: count != 1]} that others have: its means "
                 "are of other images; differences are over those that both have"
             )
+    if any(map(_limits, evaluated.scores)):
+        yield "in brackets: limits of agreement with the reference (Bland and Altman)"
     hows = dict.fromkeys(match["by"] for match in evaluated.matched)
     yield f"\nmatched by {', '.join(hows)}"
     yield from evaluated.says
@@ -238,6 +241,17 @@ def _interval(score: "Score | None") -> str:
     places = _places(score.spread.deviation, score.unit)
     text = f"{_number(score.spread.low, places)} to {_number(score.spread.high, places)}"
     return text if len(text) < CELL else text.replace(" to ", "..")
+
+
+def _limits(score: "Score | None") -> str:
+    """Of agreement with the reference, of figures that are differences from it."""
+    from medclean.pipelines._gates import better
+
+    if score is None or isnan(score.spread.below) or better(score.metric) != "zero":
+        return ""
+    places = _places(score.spread.deviation, score.unit)
+    low, high = (_number(value, places) for value in (score.spread.below, score.spread.above))
+    return f"[{low}..{high}]"
 
 
 def _number(value: float, places: int) -> str:

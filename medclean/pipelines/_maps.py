@@ -10,6 +10,7 @@ from medclean.pipelines._measured import Figure
 from medclean.quality.metrics.nps_frequency import NpsFrequency
 from medclean.report.error_maps import Slice, error_maps
 from medclean.report.spectra import spectra
+from medclean.report.upright import upright
 
 NPS = "nps-frequency"
 
@@ -18,10 +19,11 @@ def draw(folder: Path, name: str, reference: Case, measured: Measured) -> None:
     """Write ``NAME-errors.png`` of the middle slice, and ``NAME-nps.png`` where there is noise."""
     asked, unit = measured.asked, reference.series.unit
     middle = asked.reference.values.shape[0] // 2
-    truth = Slice("reference", np.array(asked.reference.values[middle]))
-    results = [
-        Slice(result, np.array(stack.values[middle])) for result, stack in asked.results.items()
-    ]
+    stacks = {"reference": asked.reference, **asked.results}
+    truth, *results = (
+        Slice(result, upright(np.array(stack.values[middle]), reference.affine))
+        for result, stack in stacks.items()
+    )
     error_maps(
         truth,
         results,

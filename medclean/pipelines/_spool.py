@@ -11,6 +11,7 @@ import numpy as np
 from medclean.archive import formats
 from medclean.archive.series import Series
 from medclean.archive.workers import Workers
+from medclean.files import cannot_write
 from medclean.inference.statistics import Summary, statistics, summarise, together
 from medclean.pipelines._cases import Case
 from medclean.pipelines._pairs import Turn
@@ -165,7 +166,8 @@ def _read(root: Path, total: int, task: tuple[Series, list[_Place]]) -> _Found:
 
 
 def _put(path: Path, place: int, content: "np.ndarray[Any, Any]") -> None:
-    with open(path, "r+b") as file:
+    waits = f"{path.parent}, where images wait to be measured, in what TMPDIR names"
+    with cannot_write(waits), open(path, "r+b") as file:
         file.seek(place * content.nbytes)
         file.write(np.ascontiguousarray(content).data)
 

@@ -33,6 +33,9 @@ class Spread:
         deviation: Standard deviation, of a sample; NaN for one patient.
         low: Least value of the 95 % interval of the mean, by bootstrap (Efron, 1979).
         high: Its greatest.
+        below: 1.96 standard deviations below the mean: of a figure that is itself a difference from
+            the truth, Bland and Altman's lower limit of agreement (1986).
+        above: The upper one.
     """
 
     patients: int
@@ -40,6 +43,8 @@ class Spread:
     deviation: float = nan
     low: float = nan
     high: float = nan
+    below: float = nan
+    above: float = nan
 
 
 @dataclass(frozen=True)
@@ -88,7 +93,9 @@ def spread(values: Sequence[float], *, seed: int = 0) -> Spread:
     mean = float(known.mean())
     if known.size < 2 or not isfinite(mean):
         return Spread(known.size, mean)
-    return Spread(known.size, mean, float(known.std(ddof=1)), *interval(known, seed=seed))
+    deviation = float(known.std(ddof=1))
+    limits = mean - NORMAL * deviation, mean + NORMAL * deviation
+    return Spread(known.size, mean, deviation, *interval(known, seed=seed), *limits)
 
 
 def interval(values: NDArray[np.float64], *, seed: int = 0) -> tuple[float, float]:

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.image import imread, imsave
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from medclean.physics.signal.body import body_mask
 from medclean.report.figures import AMBER, FADED, NIGHT, PAPER
+from medclean.report.upright import upright
 from medclean.volume import Image
 
 SIDE = 160  # pixels of a thumbnail
@@ -35,9 +36,7 @@ def thumbnail(image: Image, affine: ArrayLike, modality: str, scale: float) -> I
     low, high = WINDOW if modality == "CT" else (0.0, scale)
     body = body_mask(image, modality)
     grey = np.clip((image - low) / (high - low), 0, 1)
-    for axis in (0, 1):
-        if _is_backwards(axes[:, axis]):
-            grey, body = np.flip(grey, axis), np.flip(body, axis)
+    grey, body = upright(grey, affine), upright(body, affine)
     rows, columns = np.linalg.norm(axes, axis=0) * grey.shape
     places = [
         np.rint((np.arange(SIDE) - SIDE / 2) * max(rows, columns) / mm * side / SIDE + side / 2)
@@ -101,9 +100,3 @@ def _title(axes: Any, case: Mapping[str, Any]) -> None:
     axes.annotate(first, (0, 1), (0, 13), color=colour, fontsize=7, **style)
     second = f"{case['modality']}  {depth}  {noise}"
     axes.annotate(second, (0, 1), (0, 4), color=FADED, fontsize=6, **style)
-
-
-def _is_backwards(axis: NDArray[np.float64]) -> bool:
-    """Whether it leads right, to the front or up: left, back and down follow on a screen."""
-    main = int(np.abs(axis).argmax())
-    return bool(axis[main] > 0 if main == 2 else axis[main] < 0)

@@ -19,7 +19,9 @@ class NpsFrequency(Metric):
     and what was blurred counts; without one, that of the image, in which the anatomy of the places
     counts as low frequencies: then it is the spectrum of noise in a uniform phantom only, or in a
     mask of even tissue. Either is measured in squares of 32 pixels (16 in images narrower than
-    192), where the reference, else the image, is flattest. NaN where nothing varies.
+    192), where the reference, else the image, is flattest. Such a square holds little of what is
+    longer than it: of noise blurred by 0.5, 0.8, 1.2 and 2 pixels the figure is 1, 4, 7 and 16 %
+    too high, alike for all results. NaN where nothing varies.
     """
 
     better = "same"
