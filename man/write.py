@@ -32,7 +32,8 @@ STATUSES = {
     Exit.MISSING: "Something is missing: a checkpoint or its hash, a codec, a program, a device.",
     Exit.CANNOT_WRITE: "Cannot write: permission, a full disk, an output that a running job holds.",
     Exit.GATE_CROSSED: "A limit of --fail-on or --fail-under was crossed, or a training diverged.",
-    Exit.PARTIAL: "Partial: some series are done, some failed; the manifest says which.",
+    Exit.PARTIAL: "Partial: some series are done, some failed; the manifest, of evaluate the gaps "
+    "in the scores, say which.",
     Exit.STOPPED: "Stopped by SIGTERM and its like; run the same command again to go on.",
     Exit.INTERRUPTED: "Stopped by Ctrl-C; run the same command again to go on.",
 }
@@ -249,6 +250,10 @@ MORE = {
             "Grids that differ by the order and direction of their axes alone are turned onto "
             "each other exactly. Nothing is resampled: another grid, another unit, or by name or "
             "grid another patient is refused, and said.",
+            "DICOM segmentations (binary, fractional from half of the greatest value on, or label "
+            "maps) are laid onto the slices of their image, as planes without a segment may be "
+            "missing. Refused are those in another frame of reference, with segments that overlap, "
+            "or whose numbers mean another structure than in what they are compared with.",
             "Against the reference: psnr, ssim (Gaussian window), ms-ssim, rmse, nmse (the root, "
             "as the papers have it), mae, gmsd and bias, in the whole image, in the body, in "
             "--mask and its regions, and in images cut to a --window; for PET suv-max and suv-mean "
@@ -261,14 +266,22 @@ MORE = {
             "and bias are over all voxels of a case, SSIM and its like means over slices. Padding "
             "counts nowhere. --paper scores as a paper did, so that its tables can be compared "
             "with; the last lines say how.",
-            "A patient counts once, with the mean of its cases. Shown are mean and standard "
+            "A patient counts once, with the mean of its cases, of each modality for itself. "
+            "Methods are compared over the cases that they share, and none is marked as the best "
+            "where one lacks cases. Values in au are in the unit of each series: of several, nmse "
+            "and psnr say more. Shown are mean and standard "
             "deviation over patients, the 95 % bootstrap interval of the mean, and for the best "
             "method its differences from the others: paired t test and Wilcoxon's, corrected after "
             "Holm for all pairs of methods, limits of agreement (Bland-Altman) and Cohen's d; from "
-            "three methods on Friedman's test. The .json file has them for every figure. One "
-            "patient has no statistics.",
+            "three methods on Friedman's test; of bias, suv-max, suv-mean and volume-error also "
+            "the limits of agreement with the reference. The .json file has them for every figure. "
+            "One patient has no statistics.",
             "What has no value, such as MS-SSIM of a slice below 176 pixels, is a gap that is told "
-            "with its reason, never a number. References without a result make the exit status 8.",
+            "with its reason, never a number. The exit status is 8 where a reference, a result of "
+            "it, or its mask is missing or cannot be used: a script that goes on if all is good "
+            "enough must not go on without some of it. Localizers, maps and the like need none. "
+            "While it runs, images wait in what TMPDIR names: 5 bytes a voxel of one series and of "
+            "all its results.",
         ),
         files={
             "SCORES.csv": "A row a value: result, patient, case, region, metric, value, unit. "
@@ -287,7 +300,9 @@ MORE = {
             "001",
             "In a script, that goes on only if it is good enough:": "medclean evaluate clean "
             "denoised --fail-under psnr=30,ssim=0.9 && ./send",
-            "Segmentations of denoised images:": "medclean evaluate truth.nii.gz network.nii.gz "
+            "In the regions that somebody has drawn:": "medclean evaluate full-dose denoised "
+            "--mask segmentation.dcm",
+            "Segmentations of denoised images:": "medclean evaluate truth.nii.gz network.dcm "
             "--labels",
         },
     ),

@@ -168,6 +168,17 @@ def test_statistics_are_over_patients_not_cases(tmp_path):
     assert max(map(len, shown.splitlines())) <= 80
 
 
+@pytest.mark.parametrize(
+    ("patients", "methods", "said"), [(5, 2, True), (6, 2, False), (6, 3, True)]
+)
+def test_it_is_said_where_wilcoxon_s_test_can_tell_nothing(tmp_path, patients, methods, said):
+    noises = {f"m{number}": 10.0 * number for number in range(1, methods + 1)}
+    found = evaluated(*trees(tmp_path, patients=patients, **noises), metrics="psnr")
+    assert ("Wilcoxon's cannot be below 0.05" in " ".join(tables(found).split())) == said
+    pairs = next(one for one in found.comparisons if one.region == "image").pairs
+    assert all(pair.wilcoxon_holm >= 0.05 for pair in pairs) == said
+
+
 def test_one_patient_has_no_statistics_and_it_is_said(tmp_path):
     clean, noisy = trees(tmp_path, patients=1, noisy=30.0)
     found = evaluated(clean, noisy)
@@ -408,6 +419,16 @@ def test_a_file_that_cannot_be_read_is_a_gap(tmp_path):
     found = evaluated(clean, noisy)
     assert len(values(found, "psnr")) == 2
     assert [gap.why for gap in found.gaps if not gap.metric] == [UNREADABLE]
+    assert found.exit == Exit.PARTIAL
+
+
+def test_a_reference_that_cannot_be_read_is_no_silent_success(tmp_path):
+    clean, noisy = trees(tmp_path, noisy=30.0)
+    (clean / "sub-1" / "a.nii.gz").write_bytes(b"no NIfTI")
+    found = evaluated(clean, noisy, fail_under="psnr=20")
+    assert [(gap.result, gap.why) for gap in found.gaps if not gap.metric] == [
+        ("reference", UNREADABLE)
+    ]
     assert found.exit == Exit.PARTIAL
 
 

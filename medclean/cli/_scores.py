@@ -23,7 +23,7 @@ FIRST = ("image", "label 1")  # regions, likewise
 PLACES = {"dB": 2, "1": 3, "%": 1, "1/mm": 3, "mm": 2}  # decimals, at most; else 5
 LARGE = 1e5  # from here on in thousands
 GAPS = 6  # that are told one by one
-FEW = 6  # patients, with whom the least p of Wilcoxon's test is 0.03
+LEVEL = 0.05  # of significance, which Wilcoxon's test cannot reach with few patients
 
 
 def tables(evaluated: "Evaluated") -> str:
@@ -168,14 +168,16 @@ def _compared(evaluated: "Evaluated") -> "Iterator[tuple[Comparison, str]]":
 def _below(evaluated: "Evaluated") -> Iterator[str]:
     """What else is to be known."""
     if evaluated.comparisons and evaluated.patients > 1:
+        several = len({score.modality for score in evaluated.scores}) > 1
         ranks = [
-            " ".join(filter(None, (one.metric, one.modality, _p(one.friedman))))
+            f"{one.metric} {one.modality + ' ' if several else ''}{_p(one.friedman)}"
             for one in evaluated.comparisons
             if one.metric in COMPARED and one.region == "image" and not isnan(one.friedman)
         ]
-        few = ""
-        if evaluated.patients < FEW:
-            few = f"; Wilcoxon's cannot be below 0.05 for {evaluated.patients} patients"
+        few, pairs = "", max(len(one.pairs) for one in evaluated.comparisons)
+        if pairs * 2.0 ** (1 - evaluated.patients) >= LEVEL:  # all differences of one sign
+            of = f" and {pairs} pairs" if pairs > 1 else ""
+            few = f"; Wilcoxon's cannot be below {LEVEL:g} for {evaluated.patients} patients{of}"
         yield (
             "\np of the paired t test and of Wilcoxon's, after Holm for all pairs; limits of "
             f"agreement; d: Cohen's{few}"

@@ -22,7 +22,7 @@ from medclean.jobs.evaluate import EvaluateJob
 from medclean.log import Log
 from medclean.pipelines import _segmentations
 from medclean.pipelines._cases import Case, Cases, cases_of, names_of
-from medclean.pipelines._evaluation import Evaluation, Matched, Measured, Names
+from medclean.pipelines._evaluation import UNREADABLE, Evaluation, Matched, Measured, Names
 from medclean.pipelines._gates import Limit, asked_metrics, asked_windows, crossed
 from medclean.pipelines._measured import NOISY
 from medclean.pipelines._pairs import Match, Refusal, matched
@@ -30,6 +30,7 @@ from medclean.pipelines._scores import Comparison, Gap, Row, Score, as_csv, as_j
 from medclean.signals import stop_on_signals
 
 FORMAT = 1
+REFERENCE = "reference"
 
 _PLACES = {"reference", "results", "noisy", "out", "mask", "maps", "key", "workers", "limits"}
 
@@ -102,12 +103,13 @@ def evaluate(job: EvaluateJob, log: Log) -> Evaluated:
     if job.maps:
         refuse_overlap(job.maps, inputs)
     with stop_on_signals("run the same command again") as stop, _workers(job) as workers:
-        found = _find(job, workers, log)
+        found, failed = _find(job, workers, log)
         names = Names(_key(job), [one.reference for one in found])
         slices = sum(one.reference.shape[0] for one in found if one.results)
         rows: list[Row] = []
         with log.bar("slices", slices) as bar:
             work = Evaluation(job, metrics, windows, names, workers, stop, log, bar)
+            work.gaps += [Gap(REFERENCE, "", UNREADABLE)] * failed
             for one in found:
                 for result, refusal in one.refusals.items():
                     work.refuse(one.reference, result, refusal)
@@ -153,8 +155,8 @@ def _write(out: Path, evaluated: Evaluated) -> None:
     write_whole(out.with_suffix(".json"), content.encode())
 
 
-def _find(job: EvaluateJob, workers: Workers, log: Log) -> list[Matched]:
-    """Each reference with what is of it, in the order of their paths."""
+def _find(job: EvaluateJob, workers: Workers, log: Log) -> tuple[list[Matched], int]:
+    """Each reference with what is of it, in the order of their paths; how many files failed."""
 
     def cases(path: Path, *, regions: bool = job.labels) -> Cases:
         how: Any = {"modality": job.modality, "patient": job.patient, "segmentations": regions}
@@ -184,7 +186,7 @@ def _find(job: EvaluateJob, workers: Workers, log: Log) -> list[Matched]:
             f"nothing tells whose {unknown} of {len(truth)} images are, so that they "
             "count as one patient's: name folders sub-*, or say --patient REGEX"
         )
-    return [_matched(one, pairs, masks) for one in truth]
+    return [_matched(one, pairs, masks) for one in truth], len(references.failed)
 
 
 def _matched(
