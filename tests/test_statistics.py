@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from medclean.cli._scores import HELD
 from medclean.quality.statistics import by_patient, differences, friedman, holm, spread
 
 RNG = np.random.default_rng(3)
@@ -37,6 +38,14 @@ def test_an_interval_holds_the_mean_as_often_as_it_says():
         found = spread(np.random.default_rng(number).normal(7, 2, 20), seed=number)
         held += found.low <= 7 <= found.high
     assert 0.88 < held / 400 < 0.97  # percentile intervals of 20 values are a little narrow
+
+
+@pytest.mark.parametrize("patients", [2, 5, 9])
+def test_so_many_intervals_of_few_patients_hold_the_mean(patients):
+    """What the terminal says of them."""
+    drawn = (np.random.default_rng(n).normal(7, 2, patients) for n in range(600))
+    held = sum(one.low <= 7 <= one.high for one in map(spread, drawn))
+    assert held / 6 == pytest.approx(HELD[patients], abs=6)
 
 
 def test_one_patient_has_no_spread():
@@ -84,7 +93,7 @@ def test_a_method_without_the_hard_cases_is_no_better_for_it():
 
 def test_differences_that_vary_by_rounding_alone_have_no_test():
     one = {(f"p{n}", "case"): value for n, value in enumerate([0.1, 0.7, 1.3, 30.2, 17.77])}
-    other = {case: value + 0.3 for case, value in one.items()}
+    other = {case: value + 0.3 + 1e-8 * value for case, value in one.items()}
     (found,) = differences({"one": one, "other": other})
     assert found.mean == pytest.approx(0.3)
     assert isnan(found.t)

@@ -18,7 +18,7 @@ from scipy import stats
 DRAWS = 10_000  # of the bootstrap
 SHARE = 0.95  # of them lie in an interval
 NORMAL = 1.959963984540054  # standard deviations that hold this share
-ROUNDING = 1e-12  # of the values: differences that vary by less than this do not vary
+ROUNDING = 1e-6  # of the values, as of float32: differences that vary by less do not vary
 
 Case: TypeAlias = tuple[str, str]  # the patient, and which of its cases
 
