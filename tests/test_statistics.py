@@ -1,5 +1,6 @@
 """Statistics over patients: against scipy, published examples and what must hold."""
 
+import tracemalloc
 from itertools import product
 from math import inf, isnan, nan
 
@@ -46,6 +47,16 @@ def test_so_many_intervals_of_few_patients_hold_the_mean(patients):
     drawn = (np.random.default_rng(n).normal(7, 2, patients) for n in range(600))
     held = sum(one.low <= 7 <= one.high for one in map(spread, drawn))
     assert held / 6 == pytest.approx(HELD[patients], abs=6)
+
+
+def test_an_interval_of_many_patients_takes_little_memory():
+    values = RNG.normal(7, 2, 3000)
+    tracemalloc.start()
+    found = spread(values)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 50e6
+    assert found.high - found.low == pytest.approx(2 * 1.96 * 2 / 3000**0.5, rel=0.1)
 
 
 def test_one_patient_has_no_spread():
