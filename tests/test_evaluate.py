@@ -478,6 +478,7 @@ def test_modalities_are_never_mixed(tmp_path):
     below = [modality for modality, spread in psnr.items() if spread.mean < 41]
     assert [sentence.split()[3] for sentence in found.crossed] == below
     assert "CT" in below
+    assert sorted(found.as_object()["modalities"].values()) == ["CT", "CT", "MR", "MR"]
     assert {"CT image", "MR image"} < {line[:8] for line in tables(found).splitlines()}
 
 

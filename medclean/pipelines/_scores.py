@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import isinf, isnan
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from medclean.quality.statistics import (
@@ -95,14 +96,14 @@ class Comparison:
 
 
 def scores_of(
-    rows: Iterable[Row], modalities: Mapping[str, str], *, seed: int
+    rows: Iterable[Row], *, seed: int, modalities: Mapping[str, str] = MappingProxyType({})
 ) -> tuple[list[Score], list[Comparison]]:
     """What the values say over patients, each of whom counts once.
 
     Args:
         rows: Of all cases.
-        modalities: Of each case.
         seed: Of the bootstrap.
+        modalities: Of the cases, as far as they are known.
     """
     scores, comparisons = [], []
     for figure, methods in _by_figure(rows, modalities).items():
@@ -152,7 +153,7 @@ Figure = tuple[str, str, str, str]  # modality, region, metric and unit
 def _by_figure(rows: Iterable[Row], modalities: Mapping[str, str]) -> dict[Figure, Methods]:
     found: dict[Figure, Methods] = {}
     for row in rows:
-        figure = (modalities[row.case], row.region, row.metric, row.unit)
+        figure = (modalities.get(row.case, ""), row.region, row.metric, row.unit)
         methods = found.setdefault(figure, {})
         methods.setdefault(row.result, {})[row.patient, row.case] = row.value
     return found

@@ -43,6 +43,7 @@ class Evaluated:
         rows: Every value.
         scores: Over patients.
         comparisons: Of methods.
+        modalities: Of each case; ``""`` where nobody said.
         gaps: What has no value, and why.
         matched: How each result found its reference.
         says: What is to be known of the conventions.
@@ -54,6 +55,7 @@ class Evaluated:
     rows: tuple[Row, ...]
     scores: tuple[Score, ...]
     comparisons: tuple[Comparison, ...]
+    modalities: Mapping[str, str]
     gaps: tuple[Gap, ...]
     matched: tuple[Mapping[str, str], ...]
     says: tuple[str, ...]
@@ -124,11 +126,12 @@ def evaluate(job: EvaluateJob, log: Log) -> Evaluated:
     if not rows:
         raise DataError(f"nothing could be compared: {_why(work.gaps)}")
     modalities = {names.case(one.reference): one.reference.series.modality for one in found}
-    scores, comparisons = scores_of(rows, modalities, seed=job.seed)
+    scores, comparisons = scores_of(rows, seed=job.seed, modalities=modalities)
     evaluated = Evaluated(
         rows=tuple(rows),
         scores=tuple(scores),
         comparisons=tuple(comparisons),
+        modalities=modalities,
         gaps=tuple(work.gaps),
         matched=tuple(_told(found, names)),
         says=tuple(dict.fromkeys(work.says.values())),
