@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from medclean.cli._scores import HELD
+from medclean.cli._notes import HELD
 from medclean.quality.statistics import by_patient, differences, friedman, holm, spread
 
 RNG = np.random.default_rng(3)

@@ -5,6 +5,7 @@ from itertools import groupby
 from math import isinf, isnan
 from typing import TYPE_CHECKING
 
+from medclean.cli._notes import COMPARED, notes, p_value
 from medclean.log import printable
 
 if TYPE_CHECKING:
@@ -12,20 +13,15 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-    from medclean.pipelines._scores import Comparison, Gap, Score
+    from medclean.pipelines._scores import Comparison, Score
     from medclean.pipelines.evaluate import Evaluated
 
 CELL = 17  # columns that a figure takes
 NAME = 20  # that the name of a result may take
 ARROWS = {"higher": "↑", "lower": "↓", "zero": "→ 0", "same": ""}
-COMPARED = ("psnr", "ssim", "dice", "hausdorff-95")  # metrics whose differences are shown
-FIRST = ("image", "body", "label 1")  # regions, likewise
+FIRST = ("image", "body", "label 1")  # regions whose differences are shown
 PLACES = {"dB": 2, "1": 3, "%": 1, "1/mm": 3, "mm": 2}  # decimals, at most; else 5
 LARGE = 1e5  # from here on in thousands
-GAPS = 6  # that are told one by one
-HELD = {2: 48, 3: 74, 4: 80, 5: 83, 6: 85, 7: 87, 8: 88, 9: 89}
-"""Per cent of the intervals of so many patients that hold the mean, if values are normal."""
-LEVEL = 0.05  # of significance, which Wilcoxon's test cannot reach with few patients
 
 
 def tables(evaluated: "Evaluated") -> str:
@@ -36,7 +32,7 @@ def tables(evaluated: "Evaluated") -> str:
     with console.capture() as drawn:
         for table in _blocks(evaluated, console):
             console.print(table)
-        for line in _below(evaluated):
+        for line in notes(evaluated):
             console.print(line, style="dim", markup=False)
     return "\n".join(line.rstrip() for line in drawn.get().rstrip().splitlines())
 
@@ -146,8 +142,8 @@ def _differences(one: "Comparison", best: str, modality: str) -> "Table":
             f"{sign * found.mean:+.{places}f} ({low} to {high})",
             f"{below} to {above}",
             "-" if isnan(found.effect) else f"{sign * found.effect:.1f}",
-            _p(found.t_holm),
-            _p(found.wilcoxon_holm),
+            p_value(found.t_holm),
+            p_value(found.wilcoxon_holm),
         )
     return table
 
@@ -166,61 +162,6 @@ def _compared(evaluated: "Evaluated") -> "Iterator[tuple[Comparison, str]]":
             best = [name for name, count in worse.items() if not count]
             if best and len(best) < len(worse):
                 yield one, min(best)
-
-
-def _below(evaluated: "Evaluated") -> Iterator[str]:
-    """What else is to be known."""
-    if evaluated.comparisons and evaluated.patients > 1:
-        several = len({score.modality for score in evaluated.scores}) > 1
-        ranks = [
-            f"{one.metric} {one.modality + ' ' if several else ''}{_p(one.friedman)}"
-            for one in evaluated.comparisons
-            if one.metric in COMPARED and one.region == "image" and not isnan(one.friedman)
-        ]
-        few, pairs = "", max(len(one.pairs) for one in evaluated.comparisons)
-        if pairs * 2.0 ** (1 - evaluated.patients) >= LEVEL:  # all differences of one sign
-            of = f" and {pairs} pairs" if pairs > 1 else ""
-            few = f"; Wilcoxon's cannot be below {LEVEL:g} for {evaluated.patients} patients{of}"
-        yield (
-            "\np of the paired t test and of Wilcoxon's, after Holm for all pairs; limits of "
-            f"agreement; d: Cohen's{few}"
-        )
-        if ranks:
-            yield f"p of Friedman's test that all rank alike: {', '.join(ranks)}"
-    lacking: dict[str, int] = {}
-    for score in evaluated.scores:
-        lacking[score.result] = max(lacking.get(score.result, 0), score.missing)
-    for result, count in lacking.items():
-        if count:
-            yield printable(
-                f"{result} lacks up to {count} case{'s'[: count != 1]} that others have: its means "
-                "are of other images; differences are over those that both have"
-            )
-    several = [s.spread.patients for s in evaluated.scores if s.spread.patients > 1]
-    fewest = min(several, default=0)
-    if fewest in HELD:
-        yield (
-            f"intervals of few patients are too narrow: of those from {fewest}, "
-            f"{HELD[fewest]} % hold the mean"
-        )
-    if any(map(_limits, evaluated.scores)):
-        yield "in brackets: limits of agreement with the reference (Bland and Altman)"
-    hows = dict.fromkeys(match["by"] for match in evaluated.matched)
-    yield f"\nmatched by {', '.join(hows)}"
-    yield from evaluated.says
-    yield from _gaps(evaluated.gaps)
-
-
-def _gaps(gaps: "Sequence[Gap]") -> Iterator[str]:
-    """What has no value, alike ones together."""
-    alike: dict[str, int] = {}
-    for gap in gaps:
-        what = f"{gap.metric} in {gap.region} of {gap.result}" if gap.metric else gap.result
-        alike[f"no {what}: {gap.why}"] = alike.get(f"no {what}: {gap.why}", 0) + 1
-    for line, count in list(alike.items())[:GAPS]:
-        yield printable(f"{line} ({count} case{'s'[: count != 1]})")
-    if len(alike) > GAPS:
-        yield f"and {len(alike) - GAPS} more gaps; --json and the .json file have them all"
 
 
 def _by_place(scores: "Sequence[Score]") -> "Iterator[tuple[str, list[Score]]]":
@@ -278,9 +219,3 @@ def _places(spread: float, unit: str) -> int:
     while places < most and abs(spread) * 10**places < 9.5:
         places += 1
     return places
-
-
-def _p(value: float) -> str:
-    if isnan(value):
-        return "-"
-    return "<0.001" if value < 0.001 else f"{value:.3f}"

@@ -18,6 +18,7 @@ from medclean.volume import Image
 PANEL = 3.0  # inches a side
 COLUMNS = 4  # panels in a line
 HEADING = 0.45  # inches above a panel
+GAP = 0.12  # inches beside one
 BAR = 0.75  # inches at the right for the scale of the errors
 ERRORS = {"CT": 100.0}  # HU to either side; else a share of scale
 SHARE = 0.1
@@ -65,14 +66,15 @@ def error_maps(
     lines = -(-len(shown) // columns)
     aspect = spacing[0] / spacing[1]
     tall = PANEL * reference.image.shape[0] * aspect / reference.image.shape[1]
-    width, height = columns * PANEL + BAR, lines * 2 * (tall + HEADING)
+    width, height = columns * (PANEL + GAP) + GAP + BAR, lines * 2 * (tall + HEADING) + GAP
     figure = Figure(figsize=(width, height), facecolor=NIGHT)
     FigureCanvasAgg(figure)  # no display is asked for
 
     def panel(number: int, row: int) -> Axes:
         line, column = divmod(number, columns)
         top = (2 * line + row) * (tall + HEADING) + HEADING
-        place = (column * PANEL / width, 1 - (top + tall) / height, PANEL / width, tall / height)
+        left = GAP + column * (PANEL + GAP)
+        place = (left / width, 1 - (top + tall) / height, PANEL / width, tall / height)
         axes = figure.add_axes(place, facecolor=NIGHT)
         axes.set_axis_off()
         return axes
