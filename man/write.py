@@ -289,7 +289,8 @@ MORE = {
             "SCORES.json": "The same rows, with statistics, gaps, how results were matched, "
             "conventions and versions.",
             "DIR/CASE-errors.png, DIR/CASE-nps.png": "The middle slice of each result and its "
-            "difference from the reference, within 100 HU or 10 % of scale; noise power spectra.",
+            "difference from the reference, within 100 HU or 10 % of scale; noise power spectra, "
+            "where nps-frequency is told.",
         },
         examples={
             "Two denoisers, and what they began with:": "medclean evaluate clean study-nlm "

@@ -91,6 +91,24 @@ def test_planes_may_be_missing_between_others(images):
     assert found.rows == peer.rows
 
 
+def test_the_axes_of_the_image_may_run_another_way(images):
+    """As in NIfTI whose slices run down, and its columns to the right."""
+    mask = write(images / "m.dcm", organs())
+    peer = evaluated(images / "clean", images / "noisy", mask=mask, metrics="bias")
+    turned = np.diag([0.5, -0.75, -2.5, 1.0])
+    turned[0, 3], turned[2, 3] = -0.5 * (SHAPE[2] - 1), 2.5 * (SHAPE[0] - 1)
+    stacks = []
+    for folder in ("clean", "noisy"):
+        files = [images / folder / f"{n}.dcm" for n in range(1, SHAPE[0] + 1)]
+        stack = np.stack([pydicom.dcmread(file).pixel_array for file in files])
+        path = images / f"{folder}.nii.gz"
+        stacks.append(nifti(path, stack[::-1, :, ::-1], modality="CT", affine=turned))
+    found = evaluated(*stacks, mask=mask, metrics="bias")
+    inside = [row.value for row in found.rows if row.region.startswith("mask")]
+    assert len(inside) == 3
+    assert inside == [row.value for row in peer.rows if row.region.startswith("mask")]
+
+
 @pytest.mark.parametrize(
     ("last", "change", "why"),
     [

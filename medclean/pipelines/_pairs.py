@@ -213,7 +213,7 @@ def _checked(
 
 def _several(cases: Sequence[Case], rule: _Rule) -> Refusal:
     return Refusal(
-        f"{len(cases)} stacks would be its result by {rule.how}; give each as a RESULT of its own",
+        f"{len(cases)} stacks belong to it by {rule.how}; give each by itself",
         tuple(case.name for case in cases[:2]),
     )
 
