@@ -230,7 +230,7 @@ def test_names_decide_where_several_share_a_grid(tmp_path):
         nifti(tmp_path / "odd" / f"x{number}.nii.gz", truth(number))
     found = evaluated(tmp_path / "clean", tmp_path / "named")
     assert values(found, "psnr") == [inf] * 3
-    with pytest.raises(DataError, match="give the result the name of its reference"):
+    with pytest.raises(DataError, match="give what belongs to it its name"):
         evaluated(tmp_path / "clean", tmp_path / "odd")
 
 

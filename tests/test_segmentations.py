@@ -113,7 +113,7 @@ def test_the_axes_of_the_image_may_run_another_way(images):
     ("last", "change", "why"),
     [
         (5, {"FrameOfReferenceUID": generate_uid()}, "another frame of reference"),
-        (6, {}, "another grid"),
+        (6, {}, "5 x 40 x 30"),
     ],
 )
 def test_a_mask_of_another_place_is_refused(images, last, change, why):

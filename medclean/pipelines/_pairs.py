@@ -92,7 +92,7 @@ def matched(
                 left = [case for case in left if case is not cases[0]]
     for reference in references:
         if reference not in found and not reference.series.kinds:
-            found[reference] = _none(len(left))
+            found[reference] = _none(reference, left)
     return found
 
 
@@ -218,12 +218,13 @@ def _several(cases: Sequence[Case], rule: _Rule) -> Refusal:
     )
 
 
-def _none(left: int) -> Refusal:
+def _none(reference: Case, left: Sequence[Case]) -> Refusal:
     if not left:
         return Refusal("no image is left that could be its result")
+    grids = f": {_grid(left[0])} against {_grid(reference)}" if len(left) == 1 else ""
     return Refusal(
-        "no image was made from it, or has its UIDs, its name, or alone its grid; give the result "
-        "the name of its reference"
+        f"nothing was made from it, or has its UIDs, its name, or alone its grid{grids}; give what "
+        "belongs to it its name"
     )
 
 
