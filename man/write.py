@@ -196,10 +196,15 @@ MORE = {
             "With --transform 3d the slices of a group are one volume. Images that have no k-space "
             "are skipped with that reason: of other modalities than MR, and phase images; with "
             "--force CT is counted from air.",
-            "Complex .npy arrays are taken too: (rows, columns), (coils, rows, columns) or "
+            "Complex numbers are taken too. In .npy: (rows, columns), (coils, rows, columns) or "
             "(slices, coils, rows, columns), of k-space or, with --arrays images, of coil images, "
-            "the zero frequency at n // 2 of each axis. The images of coils become one magnitude, "
-            "their root sum of squares; an array without coils stays complex.",
+            "the zero frequency at n // 2 of each axis. In NIfTI: images, each volume by itself. "
+            "In HDF5, for which the extra hdf5 has to be installed: Cartesian raw data of ISMRMRD, "
+            "each contrast, phase, repetition and set by itself, averages averaged and readouts "
+            "cut to the field of view of the reconstruction; and kspace as of fastMRI, of which a "
+            "row here is a readout, so that the last two axes have changed places. The images of "
+            "coils become one magnitude, their root sum of squares; what has no coils stays "
+            "complex. NIfTI stays NIfTI, an array an array, and the images of x.h5 are x.h5.npy.",
             "The manifest says of each series, under kspace, the ratio asked for and the one "
             "measured, the conventions of the transform, and which slice of which input each slice "
             "of an array is.",

@@ -8,6 +8,7 @@ from typing import Any
 
 from medclean.archive import copying
 from medclean.archive.derivation import Derivation, Made, Role, Written
+from medclean.archive.nifti.names import is_nifti
 from medclean.archive.numbers import Pixels, Stored
 from medclean.archive.series import Series
 from medclean.errors import DataError
@@ -113,10 +114,12 @@ def remade(
 
 def beside(root: Path, series: Series) -> tuple[str, ...]:
     """Files that belong to a series and are copied with it: the sidecars of NIfTI."""
-    if series.format != "nifti":
+    images = [file.path for file in series.instances if is_nifti(Path(file.path))]
+    if series.format == "dicom" or not images:
         return ()
-    paths = (_part(series, "write").sidecars(root, i.path) for i in series.instances)
-    return tuple(path for group in paths for path in group)
+    from medclean.archive.nifti.write import sidecars
+
+    return tuple(path for image in images for path in sidecars(root, image))
 
 
 def copy(root: Path, series: Series, path: str, to: Path) -> Written:

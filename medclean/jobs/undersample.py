@@ -31,7 +31,9 @@ class UndersampleJob(SeriesJob):
     ] = "2d"
     arrays: Annotated[
         Literal["kspace", "images"],
-        Setting("What complex .npy arrays (coils, rows, columns) hold.", "result"),
+        Setting(
+            "What complex .npy arrays (coils, rows, columns) hold; other files say it.", "result"
+        ),
     ] = "kspace"
     force: Annotated[
         bool,

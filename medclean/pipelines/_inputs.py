@@ -93,15 +93,16 @@ def find(
     nifti = [path for path in paths if takes(inputs.root, path)]
     npy = [path for path in paths if arrays and array.takes(path)]
     others = sorted({*paths}.difference(nifti, npy))
-    with log.bar("headers", len(paths) - len(npy), "file") as bar:
-        how: Any = {"include": include, "selection": selection, "progress": bar.advance}
+    with log.bar("headers", len(paths), "file") as bar:
+        said: Any = {"selection": selection, "progress": bar.advance}
+        how = {"include": include} | said
         images = Scan((), ())
         if nifti:
             from medclean.archive.nifti.scan import scan  # takes longer to load than DICOM to scan
 
-            images = scan(inputs.root, nifti, workers, modality=modality, **how)
+            images = scan(inputs.root, nifti, workers, modality=modality, of_complex=arrays, **how)
         dicom = scan_dicom(inputs.root, others, workers, **how)
-    coils = array.scan(inputs.root, npy, selection=selection)
+        coils = array.scan(inputs.root, npy, workers, **said)
     found = (*dicom.series, *images.series, *coils.series)
     series = sorted(found, key=lambda s: s.instances[0].path)
     left_out += (*dicom.left_out, *images.left_out, *coils.left_out)

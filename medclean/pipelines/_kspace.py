@@ -1,11 +1,18 @@
-"""Series through k-space in this process, while workers read and write."""
+"""Series through k-space: images in this process, arrays of coils in workers."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from medclean.archive.array.read import mapped, read
+from medclean.archive.array.coils import Complex, Outline
+from medclean.archive.array.read import opened, outline
+from medclean.archive.nifti.names import is_nifti
 from medclean.archive.numbers import Pixels
 from medclean.archive.series import Series
 from medclean.device import filter_class
@@ -13,35 +20,48 @@ from medclean.inference.batches import Cut, cut
 from medclean.inference.statistics import Statistics
 from medclean.physics.noise._base import zero
 from medclean.physics.recon.zero_filled import root_sum_of_squares, zero_filled
-from medclean.physics.signal.fourier import to_kspace
+from medclean.physics.signal.fourier import to_image, to_kspace
 from medclean.pipelines._here import AHEAD, feed, seen
 from medclean.pipelines._output import Output
 from medclean.pipelines._traces import Traces
 from medclean.pipelines._work import Work
-from medclean.volume import Given, Image
+from medclean.volume import Given, Image, Mask
 
 if TYPE_CHECKING:
     from medclean.pipelines._undersampling import Undersampling
 
+ROW_COLUMN = "rows", "columns"
 
-class OfImages:
-    """A way to compute a series: slice by slice, or volume by volume.
 
-    The magnitude of an image, as signal above air in HU, is transformed, sampled and transformed
-    back: the result is its magnitude again.
+@dataclass(frozen=True)
+class _OfSampling:
+    """What both ways have in common.
 
-    Args:
+    Attributes:
         work: What it takes.
         how: What is sampled.
     """
 
-    def __init__(self, work: Work, how: "Undersampling") -> None:
-        self.work, self.how = work, how
+    work: Work
+    how: "Undersampling"
 
     @property
     def machine(self) -> dict[str, Any]:
         """All that rounding depends on."""
         return filter_class()
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """What is transformed."""
+        return ("slices", *ROW_COLUMN) if self.how.whole else ROW_COLUMN
+
+
+class OfImages(_OfSampling):
+    """A way to compute a series: slice by slice, or volume by volume.
+
+    The magnitude of an image, as signal above air in HU, is transformed, sampled and transformed
+    back: the result is its magnitude again.
+    """
 
     def compute(self, series: Series, output: Output, statistics: Statistics) -> None:
         """Put every image into the output that it does not have yet, and its k-space.
@@ -51,7 +71,7 @@ class OfImages:
             Stopped: A signal came; what was computed is staged.
         """
         traces, whole = Traces(self.how, series, output), self.how.whole
-        axes, names = ((-3, -2, -1), "slices rows columns") if whole else ((-2, -1), "rows columns")
+        axes = (-3, -2, -1) if whole else (-2, -1)
         air = np.float32(zero(Given(series.unit, 1.0, (1.0, 1.0, 1.0), series.modality)))
         cuts = cut(series, batch=None if whole else 1, context=1)
         there = {n for n in range(len(series.groups)) if traces.there(n)}
@@ -67,53 +87,96 @@ class OfImages:
                 return np.abs(zero_filled(sampled, axes)) + air
 
             feed(self.work, series, output, todo, compute, ahead=0 if whole else AHEAD)
-        output.facts["kspace"] = traces.facts(names.split(), float(air))
+        output.facts["kspace"] = traces.facts(self.axes, float(air))
 
 
-class OfCoils:
-    """A way to compute an array ``(slices, coils, rows, columns)`` of k-space or complex images.
+class _Part(NamedTuple):
+    """Slices of a group that are computed together; places count through all groups."""
 
-    The images of several coils become one magnitude, their root sum of squares; of a plain array
-    ``(rows, columns)`` the result is complex.
+    group: int
+    first: int
+    last: int
+    mask: Mask
 
-    Args:
-        work: What it takes.
-        how: What is sampled.
+
+class OfCoils(_OfSampling):
+    """A way to compute a file of complex numbers: k-space of coils, or images.
+
+    The images of several coils become one magnitude, their root sum of squares; images of none
+    stay complex.
     """
-
-    def __init__(self, work: Work, how: "Undersampling") -> None:
-        self.work, self.how = work, how
-
-    @property
-    def machine(self) -> dict[str, Any]:
-        """All that rounding depends on."""
-        return filter_class()
 
     def compute(self, series: Series, output: Output, statistics: Statistics) -> None:
         """Stage the zero-filled images and their k-space.
 
         Raises:
-            DataError: The array cannot be read.
+            DataError: The file cannot be read.
             Stopped: A signal came; nothing of it is staged.
         """
-        traces, whole = Traces(self.how, series, output), self.how.whole
-        axes, names = ((-4, -2, -1), "slices rows columns") if whole else ((-2, -1), "rows columns")
-        coils, source = read(self.work.root, series, 0), series.instances[0].path
-        mask = traces.mask(traces.shape(0))
-        mask = mask[:, None] if whole else mask
-        given, step = mapped(self.work.root / source).ndim, len(coils) if whole else 1
-        single = given == 2
-        shape = coils.shape[2:] if given < 4 else (len(coils), *coils.shape[2:])
-        kind = np.complex64 if single else np.float32
-        to = self.how.layout.path(source)
-        with output.array(to, shape, kind) as images, traces.kept() as keep:
-            for first in range(0, len(coils), step):
-                self.work.stop.check()
-                part = np.asarray(coils[first : first + step], np.complex64)
-                kspace = to_kspace(part, axes) if self.how.job.arrays == "images" else part
-                sampled = kspace * mask
-                keep(0, first, sampled)
-                found = zero_filled(sampled, axes)
-                images.append(found if single else root_sum_of_squares(found, -3))
-                self.work.bar.advance(len(part))
-        output.facts["kspace"] = traces.facts(names.split(), 0.0)
+        work, how = self.work, self.how
+        traces = Traces(how, series, output)
+        about = work.workers.submit(outline, work.root, series).result()
+        otherwise = () if how.job.arrays == "images" else _frequencies(whole=how.whole)
+        known = otherwise if about.known is None else about.known
+        path = work.root / series.instances[0].path
+        sample = partial(_sampled, path, known, whole=how.whole)
+        with self._images(series, output, about) as append, traces.kept() as keep:
+            for part, task in work.workers.map(sample, self._parts(series, about, traces)):
+                work.stop.check()
+                sampled, images = task.result()
+                keep(part.group, part.first - part.group * about.slices, sampled)
+                append(images)
+                work.bar.advance(len(images))
+        output.facts["kspace"] = traces.facts(self.axes, 0.0)
+
+    def _parts(self, series: Series, about: Outline, traces: Traces) -> Iterator[_Part]:
+        step = 1 if about.apart and not self.how.whole else about.slices
+        for group in range(len(series.groups)):
+            begin, mask = group * about.slices, traces.mask(traces.shape(group))
+            for first in range(begin, begin + about.slices, step):
+                yield _Part(group, first, first + step, mask)
+
+    @contextmanager
+    def _images(
+        self, series: Series, output: Output, about: Outline
+    ) -> Iterator[Callable[[NDArray[Any]], None]]:
+        """Takes images in order; their file is staged when the block ends."""
+        file = series.instances[0]
+        to = self.how.layout.path(file.target)
+        if is_nifti(Path(file.path)):
+            from medclean.archive.nifti.write import of_complex
+
+            images: list[NDArray[Any]] = []
+            yield images.append
+            output.stage(to, of_complex(self.work.root / file.path, np.concatenate(images)))
+        else:
+            kind = np.complex64 if about.single else np.float32
+            with output.array(to, about.shape, kind) as growing:
+                yield growing.append
+
+
+def _frequencies(*, whole: bool) -> tuple[int, ...]:
+    """Axes of (slices, coils, rows, columns) that become k-space."""
+    return (-4, -2, -1) if whole else (-2, -1)
+
+
+def _sampled(
+    path: Path, known: tuple[int, ...], part: _Part, *, whole: bool
+) -> tuple[Complex, NDArray[Any]]:
+    """What is sampled of a part of a file, and its images; runs in a worker.
+
+    Raises:
+        DataError: It cannot be read.
+    """
+    axes = _frequencies(whole=whole)
+    with opened(path) as coils:
+        about, values = coils.outline, coils.part(part.first, part.last)
+    if missing := tuple(axis for axis in axes if axis not in known):
+        values = to_kspace(values, missing)
+    if decoded := tuple(axis for axis in known if axis not in axes):
+        values = to_image(values, decoded)
+    sampled = values * (part.mask[:, None] if whole else part.mask)
+    found = zero_filled(sampled, axes)
+    if about.single:
+        return sampled[:, 0], found[:, 0]
+    return sampled, root_sum_of_squares(found, -3)

@@ -1,1 +1,1 @@
-"""Arrays of complex numbers in `.npy` files: what receive coils measured, or images of them."""
+"""Files of complex numbers: what receive coils measured, or images of them."""

@@ -24,6 +24,8 @@ HEADERS = {SIZES[0]: (Nifti1Header, b"n+1\0"), SIZES[1]: (Nifti2Header, b"n+2\0"
 ESTIMATE = 1001  # intent code: values that were estimated, with a name that says of what
 MOST_COMPRESSED = 1032  # deflate cannot do better, so a header that claims more lies
 _SIDECAR = 1 << 24  # bytes of a .json; real ones have some thousand
+KINDS, KINDS_OF_COMPLEX = "iuf", "c"  # of data types
+LARGEST = 8, 16  # bytes of a value, real or complex
 TAIL = 1 << 20  # bytes after the values that are kept; a bomb has more
 
 
@@ -70,17 +72,24 @@ class Header:
         return self.offset + self.images * self.rows * self.columns * self.dtype.itemsize
 
 
-def read_header(path: Path) -> Header:
+def read_header(path: Path, *, of_complex: bool = False) -> Header:
     """Read and check the header of a file.
+
+    Args:
+        path: ``.nii`` or ``.nii.gz``.
+        of_complex: Expect complex values, in place of real ones.
 
     Raises:
         DataError: No NIfTI, or one whose header contradicts itself or the file's size.
-        NoImage: Complex or colour values, one axis, more than four.
+        NoImage: Complex values where they are not expected, or nothing else; colours; one axis,
+            more than four.
     """
     header = _parse(unpacked(path, max(HEADERS)))
     columns, rows, positions, frames = _shape(header)
-    dtype = _dtype(header)
+    dtype = _dtype(header, KINDS_OF_COMPLEX if of_complex else KINDS)
     slope, intercept = _scaling(header)
+    if of_complex and (slope, intercept) != (1.0, 0.0):
+        raise NoImage("complex values with a slope; expected them as they are")
     found = Header(
         frames,
         positions,
@@ -212,12 +221,12 @@ def _shape(header: Any) -> tuple[int, int, int, int]:
     return (*shape, 1, 1)[:4]  # type: ignore[return-value]  # four
 
 
-def _dtype(header: Any) -> np.dtype[Any]:
+def _dtype(header: Any, kinds: str) -> np.dtype[Any]:
     try:
         dtype = header.get_data_dtype()
     except (HeaderDataError, KeyError):
         dtype = None
-    if dtype is None or dtype.kind not in "iuf" or dtype.itemsize > 8:
+    if dtype is None or dtype.kind not in kinds or dtype.itemsize > LARGEST[dtype.kind == "c"]:
         raise NoImage(
             f"data type {int(header['datatype'])} (complex, colour, binary or beyond 64 bits); "
             "expected integers or floating-point numbers of 8 to 64 bits"

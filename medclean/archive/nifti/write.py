@@ -3,6 +3,9 @@
 import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
 
 from medclean.archive.derivation import Made, Role, Written
 from medclean.archive.nifti.header import of_residual, read_header, unpacked_whole
@@ -65,17 +68,37 @@ def remade(
     return {role: _made(path, stored) for role, stored in new}
 
 
+def of_complex(path: Path, images: NDArray[Any]) -> bytes:
+    """The content of a file of complex values with others.
+
+    Args:
+        path: Of the source.
+        images: ``(images, rows, columns)``, all of them in the order of the file.
+
+    Raises:
+        DataError: The source cannot be read again.
+    """
+    header = read_header(path, of_complex=True)
+    raw = unpacked_whole(path, header)
+    return _packed(path, raw[: header.offset], images.astype(header.dtype), raw[header.end :])
+
+
 def _made(path: Path, stored: Stored) -> Made:
     header = read_header(path)
     raw = unpacked_whole(path, header)
     kind = stored.array.dtype.newbyteorder(header.dtype.byteorder)
-    values = stored.array.astype(kind, copy=False).tobytes()
     head = of_residual(raw[: header.offset], kind) if stored.denoised else raw[: header.offset]
-    content = head + values + raw[header.end :]
-    if is_compressed(path):
-        packer = zlib.compressobj(LEVEL, wbits=31)  # a gzip stream without name and time
-        content = packer.compress(content) + packer.flush()
+    content = _packed(path, head, stored.array.astype(kind, copy=False), raw[header.end :])
     return Made.of([content], clamped=stored.clamped)
+
+
+def _packed(path: Path, head: bytes, values: NDArray[Any], tail: bytes) -> bytes:
+    """A whole file, compressed if its source is."""
+    content = head + values.tobytes() + tail
+    if not is_compressed(path):
+        return content
+    packer = zlib.compressobj(LEVEL, wbits=31)  # a gzip stream without name and time
+    return packer.compress(content) + packer.flush()
 
 
 def sidecars(root: Path, path: str) -> tuple[str, ...]:
