@@ -157,6 +157,12 @@ def test_a_series_with_missing_slices_fails_by_name_or_is_taken_in_parts(tmp_pat
     assert [case["shape"][0] for case in summary.cases] == [4, 3]
 
 
+def test_an_archive_without_images_says_what_was_expected(tmp_path, capfd):
+    (tmp_path / "in").mkdir()
+    assert run(tmp_path / "in", tmp_path / "out").exit == Exit.NOTHING_TO_DO
+    assert "expected MR, CT or PET images" in capfd.readouterr().err
+
+
 def test_what_does_not_say_what_its_images_are_is_skipped(tmp_path):
     kind = ["ORIGINAL", "PRIMARY", "M", "ND", "MOSAIC"]
     mosaic = dicoms.image(modality="MR", series=7, ImageType=kind, PatientID="P1")
@@ -254,7 +260,7 @@ def test_pet_becomes_suv_or_is_refused_with_the_reason(tmp_path):
     assert "Patient's Weight (0010,1030) is missing" in reason
 
 
-def test_a_tilted_gantry_keeps_its_sheared_affine(tmp_path):
+def test_a_tilted_gantry_keeps_its_sheared_affine(tmp_path, capfd):
     for number, image in enumerate(phantoms.clean("CT", 5, 48), 1):
         place = (0.0, 0.4 * number, 2.5 * number)
         stored = np.rint(image + 1024).astype(np.uint16)
@@ -265,6 +271,9 @@ def test_a_tilted_gantry_keeps_its_sheared_affine(tmp_path):
     volume = read_volume(tmp_path / "out" / case["files"]["image"], "CT")
     step = np.abs(volume.affine[:3, 0])
     np.testing.assert_allclose(step, (0, 0.4, 2.5), atol=1e-5)
+    assert "tilted gantry" in capfd.readouterr().err
+    assert run(tmp_path / "in", tmp_path / "cubes", isotropic=2.0).exit == Exit.BAD_DATA
+    assert "no cubes; resample in plane" in capfd.readouterr().err
 
 
 def test_low_dose_goes_with_full_dose_and_is_no_ground_truth(tmp_path):

@@ -51,21 +51,23 @@ def asked(
 ) -> list[tuple[Series, About]]:
     """Each series with what its headers say of it; those that cannot be taken are told to fail."""
     look = partial(about, work.inputs.root, work.job.patient, noisy)
-    told = []
-    with work.log.bar("acquisition", len(todo), "series") as bar:
+    told, log = [], work.log
+    with log.bar("acquisition", len(todo), "series") as bar:
         for series, task in work.workers.map(look, todo):
             work.stop.check()
             bar.advance()
             try:
                 known = task.result()
-                gaps = missing(_once(series))
+                gaps = missing(series)
                 if gaps and not work.job.allow_missing:
                     raise DataError(f"{gaps}; --allow-missing takes the parts between")
+                if series.notes:
+                    log.warn(f"{_called(series, work)}: {'; '.join(series.notes)}")
                 told.append((series, known))
             except MedcleanError as error:
                 _fail(series, error, work)
     if any(not known.patient for _, known in told):
-        work.log.warn("nothing tells some patients apart: they count as one")
+        log.warn("nothing tells some patients apart: they count as one")
     return told
 
 
@@ -160,5 +162,9 @@ def _commit(series: Series, made: Sequence[Made], work: Work, bar: Bar, *, faile
 def _fail(series: Series, error: MedcleanError, work: Work) -> None:
     status = Exit.BAD_DATA if error.status == Exit.USAGE else error.status
     work.run.fail(series.key, str(error), status=status)
-    kind = series.modality or "series"
-    work.log.warn(f"{kind} {work.run.label(series.key)} failed: {error}")
+    work.log.warn(f"{_called(series, work)} failed: {error}")
+
+
+def _called(series: Series, work: Work) -> str:
+    """How a series is called on the screen."""
+    return f"{series.modality or 'series'} {work.run.label(series.key)}"

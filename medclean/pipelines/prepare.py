@@ -33,6 +33,10 @@ from medclean.signals import stop_on_signals
 
 LONGEST = 3600  # seconds that a stack may take
 UNKNOWN = "there is nothing to learn from it"  # from what does not say what its images are
+NOTHING = (
+    "no image was found to learn from: expected MR, CT or PET images, DICOM or NIfTI, that are not "
+    "deselected; --include lets other kinds in"
+)
 LICENCE = ("Name", "License", "SourceDatasets")  # of the archive's description, that is kept
 
 
@@ -99,6 +103,8 @@ def prepare(job: PrepareJob, log: Log) -> Summary:
         how = How(**shared, seconds=limits.seconds)
         work = Work(job, inputs, how, run, workers, stop, log)
         todo = _put_on_record(found, work)
+        if not found.series:
+            log.warn(NOTHING)
         if job.converter == "dcm2niix" and any(series.format == "dicom" for series in todo):
             dcm2niix.program()
         convert(asked(todo, noisy, work), work)

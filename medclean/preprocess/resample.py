@@ -15,6 +15,7 @@ from medclean.errors import DataError
 from medclean.preprocess.stack import Affine, Stack, spacing_of
 from medclean.volume import Image
 
+SHEAR = 0.01  # mm that slices may move aside a mm of height: half a degree
 THINNER = 1.5  # times thinner slices than were measured are an invention
 NEGLIGIBLE = 1e-6  # weight of a slice
 PIXEL = 0.5  # standard deviation of the blur that a voxel is, in voxels
@@ -126,8 +127,15 @@ def isotropic(source: Stack, side: float, *, force: bool = False) -> Resampled:
         force: Make slices that are much thinner than those that were measured, too.
 
     Raises:
-        DataError: It would need them.
+        DataError: It would need them; or the slices do not lie at right angles to their stack, as
+            with a tilted gantry, and each axis is resampled by itself.
     """
+    if _aside(source.affine) > SHEAR:
+        raise DataError(
+            "its slices move aside as they follow each other, as with a tilted gantry, and "
+            "--isotropic would make voxels of it that are no cubes; resample in plane with "
+            "--resample, or straighten it first"
+        )
     measured = spacing_of(source.affine)[0]
     if measured > THINNER * side and not force:
         raise DataError(
@@ -167,6 +175,14 @@ def sampler(length: int, places: NDArray[np.floating]) -> NDArray[np.float64]:
     inside = np.clip(places, 0, length - 1)
     grid = np.meshgrid(inside, np.arange(length), indexing="ij")
     return ndimage.map_coordinates(np.eye(length), grid, order=3, mode="mirror")
+
+
+def _aside(affine: Affine) -> float:
+    """How far a slice lies aside of the one before it, as a share of how far above."""
+    step, down, along = affine[:3, :3].T
+    normal = np.cross(down, along)
+    height = float(step @ normal / np.linalg.norm(normal))
+    return float(np.sqrt(max(step @ step - height**2, 0.0))) / abs(height)
 
 
 def _matrix(old: int, new: int, step: float) -> Image:
