@@ -289,6 +289,21 @@ def test_a_folder_belongs_to_one_command_and_its_settings(study, out):
     assert read_manifest(out)["command"] == "turn"
 
 
+def test_a_setting_of_a_later_version_counts_as_its_default(study, out):
+    """What was done before it was known is done, unless it is asked to be otherwise."""
+    turn(study, out)
+    before = tree(out)
+    later = {"result": {**SETTINGS["result"], "sharpen": 0}, "form": {"seal": False}}
+    how = {"settings": later, "defaults": {"sharpen": 0, "seal": False}}
+    with opened(out, **how) as run:
+        expect(run, study, "series-0", "series-1", "series-2")
+        assert all(run.done(f"series-{number}") for number in range(3))
+    assert turn(study, out, **how).done == 3
+    assert tree(out) == before
+    with pytest.raises(UsageError, match="written with seal False, and this is seal True"):
+        turn(study, out, settings=later | {"form": {"seal": True}}, defaults=how["defaults"])
+
+
 def test_a_folder_without_outputs_takes_other_settings(study, out):
     with opened(out) as run:
         expect(run, study, "series-0")

@@ -1,6 +1,6 @@
 """What a field of a job says about itself, beside its type and default."""
 
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, get_args, get_type_hints
 
@@ -46,8 +46,14 @@ def values(job: Any, *kinds: Kind) -> dict[str, Any]:
 
 def changed(job: Any, kind: Kind) -> dict[str, Any]:
     """A job's settings of a kind that differ from their defaults, fit for JSON."""
-    defaults = {field.name: plain(field.default) for field in fields(job)}
-    return {name: v for name, v in values(job, kind).items() if v != defaults[name]}
+    usual = defaults(type(job))
+    return {n: v for n, v in values(job, kind).items() if n not in usual or v != usual[n]}
+
+
+def defaults(job: type) -> dict[str, Any]:
+    """What a job's settings are where nobody says, fit for JSON; not those that have to be said."""
+    known = {field.name: field.default for field in fields(job)}
+    return {name: plain(value) for name, value in known.items() if value is not MISSING}
 
 
 def plain(value: Any) -> Any:

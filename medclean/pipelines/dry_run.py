@@ -16,6 +16,7 @@ from medclean.archive.series import LeftOut, Series
 from medclean.archive.workers import Workers
 from medclean.errors import Exit
 from medclean.files import cannot_write
+from medclean.jobs._setting import defaults
 from medclean.jobs.denoise import DenoiseJob
 from medclean.log import Log
 from medclean.pipelines import _copies, _estimate
@@ -160,6 +161,7 @@ def _peek(asked: Request[Denoising]) -> Peek:
             asked.out,
             command="denoise",
             settings=asked.settings,
+            defaults=defaults(type(asked.job)),
             shard=asked.shard,
             overwrite=asked.job.overwrite,
         )

@@ -20,7 +20,7 @@ from medclean.archive.series import Scan, Series
 from medclean.archive.splits import shares_of
 from medclean.archive.workers import Workers
 from medclean.errors import Exit, UsageError
-from medclean.jobs._setting import values
+from medclean.jobs._setting import defaults, values
 from medclean.jobs.prepare import PrepareJob
 from medclean.log import Log
 from medclean.pipelines._case import How
@@ -86,6 +86,7 @@ def prepare(job: PrepareJob, log: Log) -> Summary:
                 job.out,
                 command="prepare",
                 settings={kind: values(job, kind) for kind in ("result", "form")},
+                defaults=defaults(PrepareJob),
                 facts=_facts(job, selection),
                 overwrite=job.overwrite,
                 key=job.key,

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from medclean.archive.runs.folder import RUN_FOLDER, digest, refuse_repinned
 from medclean.archive.runs.lock import refuse_held
 from medclean.archive.runs.secret import label
 from medclean.archive.runs.shard import Division, Shard
-from medclean.archive.runs.start import Settings, refuse_changed, refuse_other
+from medclean.archive.runs.start import NO_DEFAULTS, Settings, refuse_other, work_of
 from medclean.archive.runs.state import State
 from medclean.errors import Exit
 
@@ -23,6 +23,7 @@ class Peek:
         out: The output folder.
         command: As for ``open_run``, and so are the others.
         settings: What the folder belongs to.
+        defaults: Of settings.
         shard: Which part of the job to do; None is all.
         overwrite: Nothing counts as done.
 
@@ -38,17 +39,17 @@ class Peek:
         *,
         command: str,
         settings: Settings,
+        defaults: Mapping[str, Any] = NO_DEFAULTS,
         shard: Shard | None,
         overwrite: bool,
     ) -> None:
         self.out, self.shard, self._overwrite = out, shard, overwrite
-        self._work = digest({"command": command, "settings": settings})
-        refuse_held(out / RUN_FOLDER, shard, self._work, os.environ)
+        asked = digest({"command": command, "settings": settings})
+        refuse_held(out / RUN_FOLDER, shard, asked, os.environ)
         self._state, self._division = State.read(out / RUN_FOLDER), Division(shard)
         if self._state.run:
             refuse_other(out, self._state.run, command)
-        if not overwrite:
-            refuse_changed(out, self._state, settings)
+        self._work = work_of(out, self._state, asked, settings, defaults, overwrite=overwrite)
         if overwrite:
             self._state.redo()
 

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from medclean.archive.runs.commit import STAGING, finish_left
@@ -20,6 +21,7 @@ from medclean.errors import Exit, MedcleanError, UsageError
 from medclean.files import cannot_write, make_folder, sync_folder
 
 Settings = Mapping[str, Mapping[str, Any]]
+NO_DEFAULTS: Mapping[str, Any] = MappingProxyType({})
 
 _SHOWN = 3  # differences that an error names
 
@@ -30,6 +32,7 @@ def open_run(
     *,
     command: str,
     settings: Settings,
+    defaults: Mapping[str, Any] = NO_DEFAULTS,
     facts: Mapping[str, Any] | None = None,
     shard: Shard | None = None,
     overwrite: bool = False,
@@ -45,6 +48,8 @@ def open_run(
         out: The output folder.
         command: ``"denoise"``.
         settings: What the folder belongs to, by kind: ``{"result": {...}, "form": {...}}``.
+        defaults: Of settings, by name: the values of those that were not known yet to the medclean
+            that wrote the folder.
         facts: What the manifest tells besides: job, versions, device, model, seeds.
         shard: Which part of the job to do; None is all.
         overwrite: Redo what is ours in the folder, which from now on belongs to these settings.
@@ -56,17 +61,16 @@ def open_run(
         WriteError: It cannot be written, or a running job holds it.
     """
     secret = read_key(key) if key else None
-    folder, work = out / RUN_FOLDER, digest({"command": command, "settings": settings})
+    folder, asked = out / RUN_FOLDER, digest({"command": command, "settings": settings})
     with ExitStack() as stack:
         with cannot_write(out):
             make_folder(out / STAGING)
             sync_folder(out.parent)
-            lock = stack.enter_context(hold(folder, shard, work, environ))
+            lock = stack.enter_context(hold(folder, shard, asked, environ))
             state = State.read(folder)
             if state.run:
                 refuse_other(out, state.run, command)
-            if not overwrite:
-                refuse_changed(out, state, settings)
+            work = work_of(out, state, asked, settings, defaults, overwrite=overwrite)
             if not shard:
                 _tidy(folder)
             manifest_path(out, shard).unlink(missing_ok=True)  # what it says ceases to be true
@@ -118,23 +122,43 @@ def refuse_other(out: Path, run: Line, command: str) -> None:
         )
 
 
-def refuse_changed(out: Path, state: State, settings: Settings) -> None:
-    """Nothing, if the last run in a folder had these settings, or none has written there yet.
+def work_of(
+    out: Path,
+    state: State,
+    asked: str,
+    settings: Settings,
+    defaults: Mapping[str, Any],
+    *,
+    overwrite: bool,
+) -> str:
+    """The name under which the record knows what is done: that of the last run, if it did the same.
+
+    Args:
+        out: The output folder.
+        state: What its journals say.
+        asked: The name of what is asked, where the record has none.
+        settings: As for ``open_run``; so are the others.
+        defaults: See there.
+        overwrite: See there.
 
     Raises:
-        UsageError: It had others; the differences are named.
+        UsageError: There are outputs of other settings; the differences are named.
     """
-    if not state.ours:  # all failed, or was skipped, and perhaps named a setting that helps
-        return
-    then, today = _flat(state.run["settings"]), _flat(plain(settings))
+    if not state.run:
+        return asked
+    usual = plain({**defaults})
+    then, today = (usual | _flat(s) for s in (state.run["settings"], plain(settings)))
     changed = [name for name in then | today if then.get(name) != today.get(name)][:_SHOWN]
-    if changed:
+    if not changed:
+        return str(state.run["work"])
+    if state.ours and not overwrite:  # else all failed, and perhaps named a setting that helps
         was = ", ".join(f"{name} {then.get(name)!r}" for name in changed)
         asked = ", ".join(f"{name} {today.get(name)!r}" for name in changed)
         raise UsageError(
             f"{out} was written with {was}, and this is {asked}; write elsewhere with -o, or redo "
             "it all with --overwrite"
         )
+    return asked
 
 
 def _flat(settings: Settings) -> dict[str, Any]:
