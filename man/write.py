@@ -70,8 +70,8 @@ SIMULATED = (
     "which seed. Dose, exposure and times stay those of the acquisition.",
     "What is drawn depends on --seed, the series and the image alone: on no other file, no order, "
     "no shard. A run that was stopped goes on when the same command is run again, and ends with "
-    "the same bytes. --select, --from-file, --include, --copy-others and --shard are those of "
-    "medclean-denoise(1).",
+    "the same bytes. --select, --from-file, --include, --copy-others, --shard and --dry-run, which "
+    "foresees no time here, are those of medclean-denoise(1).",
 )
 MORE = {
     "denoise": More(

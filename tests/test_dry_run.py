@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections import namedtuple
+from dataclasses import replace
 
 import pytest
 from pydicom.uid import RLELossless
@@ -14,10 +15,14 @@ import dicoms
 from medclean.archive.runs.lock import hold
 from medclean.cli._outlook import as_json, as_text
 from medclean.errors import Exit, MissingError, UsageError, WriteError
+from medclean.jobs.add_noise import AddNoiseJob
 from medclean.jobs.denoise import DenoiseJob
+from medclean.jobs.undersample import UndersampleJob
 from medclean.log import Log, size
+from medclean.pipelines.add_noise import add_noise
 from medclean.pipelines.denoise import denoise
 from medclean.pipelines.dry_run import dry_run
+from medclean.pipelines.undersample import undersample
 
 
 def look(study, out, model="identity", **settings):
@@ -181,6 +186,31 @@ def test_a_person_reads_it_in_80_columns(study, tmp_path, monkeypatch):
         assert told in text
     chosen = look(study, tmp_path / "out", select=("SeriesDescription~[bold]nothing",))
     assert "'SeriesDescription~[bold]nothing'" in " ".join(as_text(chosen).split())
+
+
+def looks_like_its_run(job, run, study, out):
+    """What it foretells is what the run does, and nothing is written."""
+    before = dry_run(job, Log(quiet=True))
+    assert not out.exists()
+    (done,) = [row for row in before.series if row.will == before.command]
+    assert (done.modality, done.slices, before.effort) == ("MR", 4, None)
+    ended = run(job, Log(quiet=True))
+    assert (ended.exit, ended.done) == (before.exit, 1)
+    again = dry_run(job, Log(quiet=True))
+    assert sorted(row.will for row in again.series) == ["done", "skip"]
+    return before
+
+
+def test_noise_and_undersampling_are_foretold_too(study, tmp_path):
+    out, sparse = tmp_path / "noisy", tmp_path / "sparse"
+    noisy = AddNoiseJob((study,), out=out, noise=("rician:sigma=0.1",))
+    foretold = looks_like_its_run(noisy, add_noise, study, out)
+    assert "1 series to add noise to, 4 slices, into noisy" in as_text(foretold)
+    sampled = UndersampleJob((study,), out=sparse, mask="radial:ratio=0.3")
+    foretold = looks_like_its_run(sampled, undersample, study, sparse)
+    assert json.loads(as_json(foretold))["command"] == "undersample"
+    with pytest.raises(UsageError, match="was written with"):
+        dry_run(replace(sampled, mask="radial:ratio=0.2"), Log(quiet=True))
 
 
 def test_the_program(study, tmp_path):

@@ -9,6 +9,8 @@ from medclean.log import size
 if TYPE_CHECKING:
     from medclean.pipelines.dry_run import Outlook, Row
 
+_VERBS = {"denoise": "to denoise", "add-noise": "to add noise to", "undersample": "to undersample"}
+_ENDS = {"done": "is done", "skip": "skip", "fail": "will fail"}
 _STEPS = ((120, 1, "s"), (7200, 60, "min"), (float("inf"), 3600, "h"))
 
 
@@ -16,6 +18,7 @@ def as_json(outlook: "Outlook") -> str:
     """Everything, one entry a series and one a file."""
     return json.dumps(
         {
+            "command": outlook.command,
             "out": outlook.out,
             "series": [vars(row) for row in outlook.series],
             "inputs": [line._asdict() for line in outlook.inputs],
@@ -54,18 +57,18 @@ def as_text(outlook: "Outlook") -> str:
 
 def _cells(row: "Row") -> tuple[str, ...]:
     shape = ", ".join(f"{rows} x {columns}" for rows, columns in row.shapes if rows)
-    will = {"denoise": "denoise", "done": "is done", "skip": "skip", "fail": "will fail"}[row.will]
+    will = _ENDS.get(row.will, row.will)
     what = f"{will}: {row.reason}" if row.reason else will
     return row.modality or "-", str(row.slices), shape or "-", what, (row.weights or "-")[:12]
 
 
 def _summary(outlook: "Outlook") -> list[str]:
     count = Counter(row.will for row in outlook.series)
-    slices = sum(row.slices for row in outlook.series if row.will == "denoise")
+    slices = sum(row.slices for row in outlook.series if row.will == outlook.command)
     done, skipped, failing = count["done"], count["skip"], count["fail"]
     lines = [
-        f"{count['denoise']} series to denoise, {slices} slices, into {outlook.out}; "
-        f"{done} done before, {skipped} skipped, {failing} failing"
+        f"{count[outlook.command]} series {_VERBS[outlook.command]}, {slices} slices, into "
+        f"{outlook.out}; {done} done before, {skipped} skipped, {failing} failing"
     ]
     if outlook.copies:
         lines.append(f"{outlook.copies} file{'s'[: outlook.copies != 1]} to copy")
@@ -74,7 +77,7 @@ def _summary(outlook: "Outlook") -> list[str]:
         lines.append(f"time    about {_time(effort.seconds)} ({least} to {most}) on {effort.rung}")
         of_gpu = f", {size(effort.device_memory)} of the GPU" if effort.device_memory else ""
         lines.append(f"memory  about {size(effort.memory)}{of_gpu}")
-    elif count["denoise"]:
+    elif count["denoise"]:  # of other commands, none is tried
         lines.append("time    unknown: no batch could be tried")
     disk = outlook.disk
     lines.append(f"disk    {disk} of {size(disk.free)} that are free")

@@ -1,16 +1,14 @@
 """``medclean add-noise``."""
 
-import json as json_
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
 
-from medclean.cli._command import emit
+from medclean.cli._summary import each, finish, look_ahead
 from medclean.errors import Exit
 from medclean.jobs.add_noise import AddNoiseJob
-from medclean.log import Log, printable
+from medclean.log import Log
 
 
 def add_noise(
@@ -19,24 +17,19 @@ def add_noise(
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> Exit:
     """Add simulated noise to image series."""
+    if job.dry_run:
+        return look_ahead(job, json=json)
     from medclean.pipelines.add_noise import add_noise as run
 
     summary = run(job, Log())
-    if json:
-        emit(json_.dumps(asdict(summary)))
-    else:
-        for series in summary.noise:
-            emit(printable(_line(series)))
-        emit(printable(summary.line))
-    return summary.exit
+    return finish(summary, *each(summary.noise, _levels), json=json)
 
 
-def _line(series: Mapping[str, Any]) -> str:
-    """How strong the noise of a series is: ``MR 3f2a: sigma 50 au asked, 49.8 measured``."""
-    name = f"{series['modality'] or 'series'} {series['label'] or ''}".strip()
-    asked = "" if series["asked"] is None else f"{series['asked']:.4g} {series['unit']} asked, "
-    levels = f"noise level {series['before']:.4g} before, {_value(series['after'])} after"
-    return f"{name}: sigma {asked}{_value(series['measured'])} measured; {levels}"
+def _levels(noise: Mapping[str, Any]) -> str:
+    """How strong it is: ``sigma 50 au asked, 49.8 measured``, and what the images show."""
+    asked = "" if noise["asked"] is None else f"{noise['asked']:.4g} {noise['unit']} asked, "
+    levels = f"noise level {noise['before']:.4g} before, {_value(noise['after'])} after"
+    return f"sigma {asked}{_value(noise['measured'])} measured; {levels}"
 
 
 def _value(number: float | None) -> str:

@@ -1,15 +1,14 @@
 """``medclean undersample``."""
 
-import json as json_
-from dataclasses import asdict
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 
-from medclean.cli._command import emit
+from medclean.cli._summary import each, finish, look_ahead
 from medclean.errors import Exit
 from medclean.jobs.undersample import UndersampleJob
-from medclean.log import Log, printable
+from medclean.log import Log
 
 
 def undersample(
@@ -18,15 +17,13 @@ def undersample(
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> Exit:
     """Undersample the k-space of image series."""
+    if job.dry_run:
+        return look_ahead(job, json=json)
     from medclean.pipelines.undersample import undersample as run
 
     summary = run(job, Log())
-    if json:
-        emit(json_.dumps(asdict(summary)))
-    else:
-        for series in summary.kspace:
-            name = f"{series['modality'] or 'series'} {series['label'] or ''}".strip()
-            ratios = f"{series['asked']:.4g} of k-space asked, {series['measured']:.4g} sampled"
-            emit(printable(f"{name}: {ratios}"))
-        emit(printable(summary.line))
-    return summary.exit
+    return finish(summary, *each(summary.kspace, _ratios), json=json)
+
+
+def _ratios(kspace: Mapping[str, Any]) -> str:
+    return f"{kspace['asked']:.4g} of k-space asked, {kspace['measured']:.4g} sampled"

@@ -118,6 +118,9 @@ class SeriesJob:
     ] = "off"
     fail_fast: Annotated[bool, Setting("Stop at the first series that fails.")] = False
     overwrite: Overwriting = False
+    dry_run: Annotated[
+        bool, Setting("Say what would be done and what it would take; write nothing.")
+    ] = False
 
     def __post_init__(self) -> None:
         if not (self.studies or self.from_file):

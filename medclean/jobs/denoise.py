@@ -74,9 +74,6 @@ class DenoiseJob(SeriesJob):
     tile: Annotated[
         int | None, Setting("Width of the tiles that a slice is cut into; whole if not given.")
     ] = None
-    dry_run: Annotated[
-        bool, Setting("Say what would be done and what it would take; write nothing.")
-    ] = False
 
     def __post_init__(self) -> None:
         super().__post_init__()

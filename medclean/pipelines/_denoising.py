@@ -21,7 +21,7 @@ from medclean.inference.statistics import Statistics
 from medclean.jobs._setting import changed, values
 from medclean.jobs.denoise import DenoiseJob
 from medclean.models._filter import Filter
-from medclean.pipelines._method import Refusal, Verdict, Way
+from medclean.pipelines._method import Command, Refusal, Verdict, Way
 from medclean.pipelines._safety import judge
 from medclean.pipelines._work import Work
 from medclean.quality.gates import Gate, parse
@@ -52,7 +52,7 @@ class Denoising:
     precision: Mapping[str, Precision]
     gates: tuple[Gate, ...]
 
-    command: ClassVar[str] = "denoise"
+    command: ClassVar[Command] = "denoise"
     arrays: ClassVar[bool] = False
     figures = staticmethod(safety_of)
 

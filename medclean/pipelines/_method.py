@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, TypeAlias
 
 from medclean.archive.derivation import Derivation, Written
 from medclean.archive.layout import Layout
@@ -14,6 +14,9 @@ from medclean.inference.statistics import Statistics
 if TYPE_CHECKING:
     from medclean.pipelines._output import Output
     from medclean.pipelines._work import Work
+
+
+Command: TypeAlias = Literal["denoise", "add-noise", "undersample"]
 
 
 class Refusal(NamedTuple):
@@ -60,11 +63,11 @@ class Method(Protocol):
     """What a command does to series.
 
     Attributes:
-        command: ``"denoise"`` and its like.
+        command: What the user types.
         arrays: Whether it takes arrays of coils too.
     """
 
-    command: ClassVar[str]
+    command: ClassVar[Command]
     arrays: ClassVar[bool]
 
     @property

@@ -27,7 +27,7 @@ from medclean.physics.noise import _base
 from medclean.physics.noise._chain import Chain
 from medclean.pipelines._files import Files
 from medclean.pipelines._here import feed
-from medclean.pipelines._method import UNKNOWN, Refusal, Verdict, Way
+from medclean.pipelines._method import UNKNOWN, Command, Refusal, Verdict, Way
 from medclean.pipelines._output import Output
 from medclean.pipelines._work import Work
 from medclean.volume import Given, Image
@@ -51,7 +51,7 @@ class AddingNoise:
     device: str
     workers: int
 
-    command: ClassVar[str] = "add-noise"
+    command: ClassVar[Command] = "add-noise"
     layout: ClassVar[Layout] = Layout()
     bare: ClassVar[str] = UNKNOWN
     arrays: ClassVar[bool] = False

@@ -20,7 +20,7 @@ from medclean.options import spec
 from medclean.physics.masks._base import Pattern
 from medclean.pipelines._estimate import pixels_of
 from medclean.pipelines._kspace import OfCoils, OfImages
-from medclean.pipelines._method import UNKNOWN, Refusal, Verdict, Way
+from medclean.pipelines._method import UNKNOWN, Command, Refusal, Verdict, Way
 from medclean.pipelines._work import Work
 from medclean.volume import Mask
 
@@ -41,7 +41,7 @@ class Undersampling:
     pattern: Pattern
     workers: int
 
-    command: ClassVar[str] = "undersample"
+    command: ClassVar[Command] = "undersample"
     device: ClassVar[str] = "cpu"
     layout: ClassVar[Layout] = Layout()
     bare: ClassVar[str] = UNKNOWN

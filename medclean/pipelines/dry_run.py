@@ -1,12 +1,12 @@
-"""The story of ``medclean denoise --dry-run``: all but the work, and not a byte written."""
+"""The story of ``--dry-run``: all but the work, and not a byte written."""
 
 import errno
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from medclean.archive import formats
 from medclean.archive.runs import Peek
@@ -16,24 +16,30 @@ from medclean.archive.series import LeftOut, Series
 from medclean.archive.workers import Workers
 from medclean.errors import Exit
 from medclean.files import cannot_write
+from medclean.jobs._series import SeriesJob
 from medclean.jobs._setting import defaults
+from medclean.jobs.add_noise import AddNoiseJob
 from medclean.jobs.denoise import DenoiseJob
+from medclean.jobs.undersample import UndersampleJob
 from medclean.log import Log
 from medclean.pipelines import _copies, _estimate
 from medclean.pipelines._copies import Copies
 from medclean.pipelines._denoising import Denoising
 from medclean.pipelines._estimate import Disk, standing
+from medclean.pipelines._method import Command, Method
+from medclean.pipelines._noising import AddingNoise
 from medclean.pipelines._request import Request
 from medclean.pipelines._stock import Stock
 from medclean.pipelines._trial import Effort, effort
+from medclean.pipelines._undersampling import Undersampling
 from medclean.signals import stop_on_signals
 
-Will = Literal["denoise", "done", "skip", "fail"]
-_STATUSES: dict[Will, Status] = {
-    "denoise": "done",
-    "done": "done",
-    "skip": "skipped",
-    "fail": "failed",
+Will: TypeAlias = Command | Literal["done", "skip", "fail"]
+_STATUSES: Mapping[Will, Status] = {"done": "done", "skip": "skipped", "fail": "failed"}
+_METHODS: Mapping[type, Callable[[Any], Method]] = {
+    DenoiseJob: Denoising.of,
+    AddNoiseJob: AddingNoise.of,
+    UndersampleJob: Undersampling.of,
 }
 
 
@@ -48,8 +54,8 @@ class Row:
         files: In it.
         slices: In them.
         shapes: Rows and columns that occur.
-        will: What a run would do with it.
-        reason: Why it would not be denoised.
+        will: What a run would do with it; the command's name if it is to be computed.
+        reason: Why it would not be.
         weights: SHA-256 of the network's weights.
         exit: What it would mean for the exit status.
     """
@@ -67,7 +73,7 @@ class Row:
 
 
 class Input(NamedTuple):
-    """What would become of a file, as in the manifest of a run; pending if it is denoised."""
+    """What would become of a file, as in the manifest of a run; pending if it is to be computed."""
 
     path: str
     status: Status
@@ -80,16 +86,18 @@ class Outlook:
     """What a run would do, and what it would take.
 
     Attributes:
+        command: Whose run.
         out: Name of the output folder.
         series: One row each.
         inputs: Every file once, by path.
         copies: How many would be copied as they are.
         disk: Room for the outputs.
-        effort: Time and memory; None where no trial could tell.
+        effort: Time and memory; None where no trial could tell, as of all but ``denoise``.
         exit: Exit status that the run would have, if no gate is crossed.
         gates: Whether there are limits that only the run can judge.
     """
 
+    command: Command
     out: str
     series: tuple[Row, ...]
     inputs: tuple[Input, ...]
@@ -100,26 +108,29 @@ class Outlook:
     gates: bool = False
 
 
-def dry_run(job: DenoiseJob, log: Log) -> Outlook:
-    """Look at everything that a run would look at, and try one batch.
+def dry_run(job: SeriesJob, log: Log) -> Outlook:
+    """Look at everything that a run would look at, and try one batch where a model denoises.
 
     Raises:
         MedcleanError: The run could not begin.
     """
     begun = perf_counter()
-    asked = Request.of(job, Denoising.of, log)
+    asked: Request[Method] = Request.of(job, _METHODS[type(job)], log)
+    method = asked.method
     with stop_on_signals() as stop, asked.bounded() as workers:
         peek = _peek(asked)
         if asked.disguise:
             peek.pin("key", asked.disguise.pseudonyms.name("key", ""))
-        stock = Stock.of(asked.find(workers, log), asked.method)
+        stock = Stock.of(asked.find(workers, log), method)
         stop.check()
         stock.warn(log)
         peek.divide(stock.dealt)
         mine = [series for series in stock.found.series if peek.owns(series.key)]
         rows = [_row(series, asked, stock, peek, workers, log) for series in mine]
-        todo = [series for series, row in zip(mine, rows, strict=True) if row.will == "denoise"]
-        for modality, sha256 in asked.method.weights(todo).items():
+        todo = [
+            series for series, row in zip(mine, rows, strict=True) if row.will == method.command
+        ]
+        for modality, sha256 in method.weights(todo).items():
             peek.pin(f"weights for {modality}", sha256)
         wanted = _copies.gather(stock, asked.inputs) if job.copy_others else []
         others = [copies for copies in wanted if _to_copy(copies, asked, peek)]
@@ -129,24 +140,34 @@ def dry_run(job: DenoiseJob, log: Log) -> Outlook:
         left_out = [left for left in stock.found.left_out if peek.owns(left.path)]
         failed = [Outcome("failed", Exit.BAD_DATA) for left in left_out if left.status == "failed"]
         ends = tally(
-            [*(Outcome(_STATUSES[row.will], row.exit) for row in rows), *failed],
+            [*(Outcome(_STATUSES.get(row.will, "done"), row.exit) for row in rows), *failed],
             asked.out,
             shard=asked.shard,
             total=len(stock.dealt),
         )
         return Outlook(
+            command=method.command,
             out=asked.out.name,
             series=tuple(rows),
             inputs=tuple(_inputs(left_out, mine, rows)),
             copies=sum(len(copies.files) for copies in others),
             disk=disk,
-            effort=effort(asked, todo, workers, begun=begun) if todo else None,
+            effort=_effort(asked, todo, workers, begun=begun),
             exit=ends.exit,
-            gates=bool(asked.method.gates and todo),
+            gates=isinstance(method, Denoising) and bool(method.gates and todo),
         )
 
 
-def _peek(asked: Request[Denoising]) -> Peek:
+def _effort(
+    asked: Request[Any], todo: Sequence[Series], workers: Workers, *, begun: float
+) -> Effort | None:
+    """Of models alone: a batch of theirs can be tried."""
+    if not (todo and isinstance(asked.method, Denoising)):
+        return None
+    return effort(asked, todo, workers, begun=begun)
+
+
+def _peek(asked: Request[Method]) -> Peek:
     """What lies in the output folder.
 
     Raises:
@@ -159,7 +180,7 @@ def _peek(asked: Request[Denoising]) -> Peek:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(place))
         return Peek(
             asked.out,
-            command="denoise",
+            command=asked.method.command,
             settings=asked.settings,
             defaults=defaults(type(asked.job)),
             shard=asked.shard,
@@ -167,16 +188,16 @@ def _peek(asked: Request[Denoising]) -> Peek:
         )
 
 
-def _to_copy(copies: Copies, asked: Request[Denoising], peek: Peek) -> bool:
+def _to_copy(copies: Copies, asked: Request[Method], peek: Peek) -> bool:
     """Whether it is this run's to do, and not done."""
     mine = peek.owns(copies.series or copies.key)
     return mine and peek.done(copies.key, copies.fingerprint(asked.inputs.root)) is None
 
 
 def _row(
-    series: Series, asked: Request[Denoising], stock: Stock, peek: Peek, workers: Workers, log: Log
+    series: Series, asked: Request[Method], stock: Stock, peek: Peek, workers: Workers, log: Log
 ) -> Row:
-    will: Will = "denoise"
+    will: Will = asked.method.command
     reason, exit_ = None, Exit.DONE
     if refusal := stock.refusals.get(series.key):
         will, (reason, exit_) = "skip", refusal
@@ -186,7 +207,7 @@ def _row(
         will, exit_ = "fail", Exit.GATE_CROSSED
     elif flaws := _flaws(series, asked, workers):
         gaps = asked.job.allow_gaps and len(flaws) < len(series.instances)
-        will, exit_ = ("denoise", Exit.PARTIAL) if gaps else ("fail", Exit.BAD_DATA)
+        will, exit_ = (will, Exit.PARTIAL) if gaps else ("fail", Exit.BAD_DATA)
         reason = "; ".join(dict.fromkeys(f"a file {why}" for why in flaws.values()))
         for path, why in flaws.items():
             log.warn(f"{path} {why}")
@@ -204,7 +225,7 @@ def _row(
     )
 
 
-def _flaws(series: Series, asked: Request[Denoising], workers: Workers) -> dict[str, str]:
+def _flaws(series: Series, asked: Request[Method], workers: Workers) -> dict[str, str]:
     """What is wrong, by path, with files whose pixels, as headers show, cannot be read."""
     broken = {g.frames[0].instance for g in series.groups if 0 in g.shape}
     look = partial(formats.flaw, asked.inputs.root)
@@ -221,7 +242,7 @@ def _inputs(
     others = [
         Input(
             instance.name,
-            "pending" if row.will == "denoise" else _STATUSES[row.will],
+            _STATUSES.get(row.will, "pending"),
             row.reason,
             row.series,
         )
