@@ -148,6 +148,12 @@ def test_masks_that_cannot_be_are_refused_before_anything_is_written(study, tmp_
     assert not (tmp_path / "out").exists()
 
 
+def test_another_mask_is_refused_in_its_own_words(study, tmp_path):
+    run(study / "mr", tmp_path / "out", "radial:ratio=0.3")
+    with pytest.raises(UsageError, match=r"with mask ratio 0\.3, and this is mask ratio 0\.2;"):
+        run(study / "mr", tmp_path / "out", "radial:ratio=0.2")
+
+
 def test_nifti_stays_nifti(tmp_path):
     (tmp_path / "study").mkdir()
     values = dicoms.pattern((20, 24, 6), bits=12).astype(np.float32)

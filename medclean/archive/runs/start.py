@@ -146,7 +146,7 @@ def work_of(
     """
     if not state.run:
         return asked
-    usual = plain({**defaults})
+    usual = _flat({"": plain({**defaults})})
     then, today = (usual | _flat(s) for s in (state.run["settings"], plain(settings)))
     changed = [name for name in then | today if then.get(name) != today.get(name)][:_SHOWN]
     if not changed:
@@ -162,7 +162,19 @@ def work_of(
 
 
 def _flat(settings: Settings) -> dict[str, Any]:
-    return {name: value for kind in settings.values() for name, value in kind.items()}
+    return {name: v for kind in settings.values() for name, v in _named(kind, "")}
+
+
+def _named(value: Any, name: str) -> Iterator[tuple[str, Any]]:
+    """What stands in a setting, as ``mask ratio`` and ``noise 2 sigma``."""
+    if isinstance(value, list) and any(isinstance(one, Mapping) for one in value):
+        value = {str(number): one for number, one in enumerate(value, 1)}
+    if not isinstance(value, Mapping):
+        yield name, value
+        return
+    for inner, one in value.items():
+        its_own = name and inner == "options"  # of a mask; a model keeps the word
+        yield from _named(one, name if its_own else f"{name} {inner}".strip())
 
 
 def _tidy(folder: Path) -> None:
