@@ -35,7 +35,8 @@ class LowDose:
         electronic: Standard deviation of the electronic noise, s, in photons.
         bowtie: Diameter of the water cylinder that the beam filter evens out, in mm; 0 for none.
         kernel: Of the reconstruction: ramp is sharp, hann is soft.
-        cutoff: Where the window of hann ends, as a share of the channels' Nyquist frequency.
+        cutoff: Where the window of hann ends, as a share of the channels' Nyquist frequency; above
+            1 for noise as fine as that of sharper kernels, which is not found by itself.
         channel: Distance of detector channels at the isocentre, in mm; the pixel's if not given.
         source: From the isocentre, in mm, for a fan beam; parallel beams if not given.
     """
