@@ -106,7 +106,9 @@ MORE = {
             "With --dry-run nothing is written. The output is a table, or with --json one object: "
             "`series`, `inputs` (every file), `estimate` and `exit`, the status that the run would "
             "have. One batch is tried to foresee time and memory; a run may take half or twice as "
-            "long. What lies in the output folder already is believed by name, not by hash.",
+            "long. What lies in the output folder already is believed by name, not by hash. Damage "
+            "is foreseen as far as it shows without decoding: pixels that are cut off, frames that "
+            "are missing, no decoder; not what only a decoder finds within compressed pixels.",
             "What was done to each series beside removing noise is measured: bias of the mean, "
             "structure in what was removed, edges, noise that is left, and the greatest spot of a "
             "lesion's size. Each is that of the whole series or of its worst frame, whichever is "

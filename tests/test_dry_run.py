@@ -8,8 +8,10 @@ import sys
 from collections import namedtuple
 from dataclasses import replace
 
+import pydicom
 import pytest
-from pydicom.uid import RLELossless
+from pydicom.encaps import generate_fragments
+from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, RLELossless
 
 import dicoms
 from medclean.archive.runs.lock import hold
@@ -106,6 +108,70 @@ def test_it_ends_as_the_run_would(study, tmp_path):
     (row,) = look(study / "ct", out).series
     assert row.will == "fail"
     assert "cut off" in row.reason
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[:-40])
+
+
+def with_items(change):
+    """A change of the items that compressed pixels lie in: the table of offsets, then fragments."""
+
+    def damage(path):
+        data = pydicom.dcmread(path)
+        items = [*generate_fragments(data.PixelData)]
+        data.PixelData = b"".join(
+            b"\xfe\xff\x00\xe0" + len(item).to_bytes(4, "little") + item for item in change(items)
+        )
+        data.save_as(path)
+
+    return damage
+
+
+def with_element(**elements):
+    def damage(path):
+        data = pydicom.dcmread(path)
+        data.update(elements)
+        data.save_as(path)
+
+    return damage
+
+
+def of_a_syntax_without_decoder(path):
+    data = pydicom.dcmread(path)
+    data.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.4.53"
+    data.save_as(path)
+
+
+@pytest.mark.parametrize("gaps", [False, True], ids=["whole", "gaps"])
+@pytest.mark.parametrize(
+    ("syntax", "damage", "reason"),
+    [
+        (RLELossless, cut, "cut off"),
+        (DeflatedExplicitVRLittleEndian, cut, "cut off"),
+        (RLELossless, with_items(lambda items: [b"", *items[2:]]), "hold 2 of 3 frames"),
+        (RLELossless, with_items(lambda items: [bytes(8), *items[1:]]), "hold 2 of 3 frames"),
+        (RLELossless, of_a_syntax_without_decoder, "no decoder"),
+        (ExplicitVRLittleEndian, with_element(RescaleSlope="0"), "Rescale Slope is 0"),
+    ],
+    ids=["cut", "deflated", "fragments", "offsets", "syntax", "slope"],
+)
+def test_what_shows_without_decoding_is_foreseen_in_the_words_of_the_run(
+    tmp_path, syntax, damage, reason, gaps
+):
+    study, out = tmp_path / "study", tmp_path / "out"
+    for number in (1, 2, 3):
+        frames = dicoms.image(dicoms.pattern((3, 24, 20)), number=number)
+        path = dicoms.save(frames, study / f"{number}.dcm", syntax)
+    damage(path)
+    foreseen = look(study, out, allow_gaps=gaps)
+    ended = run(study, out, allow_gaps=gaps)
+    told = json.loads((out / "medclean-run" / "manifest.json").read_text())
+    found = {line["path"]: (line["status"], line["reason"]) for line in told["inputs"]}
+    assert foreseen.exit == ended.exit == (Exit.PARTIAL if gaps else Exit.BAD_DATA)
+    (line,) = (line for line in foreseen.inputs if line.path == path.name)
+    assert (line.status, line.reason) == found[path.name]
+    assert reason in line.reason
 
 
 def test_what_was_done_before_keeps_its_status_and_copies_are_not_counted_again(study, tmp_path):

@@ -32,11 +32,21 @@ def read(root: Path, series: Series, instance: int) -> Pixels:
     return pixels
 
 
-def flaw(root: Path, series: Series, instance: int) -> str | None:
-    """Why a file of a series cannot be read, or no other be made of it; None where both can."""
+def flaw(root: Path, series: Series, instance: int, *, decoded: bool = True) -> str | None:
+    """Why a file of a series cannot be read, or no other be made of it; None where both can.
+
+    Args:
+        root: What its path is relative to.
+        series: As a scan found it.
+        instance: Index in ``series.instances``.
+        decoded: Whether to read all of it; else only what shows before that, for the same reasons.
+    """
     try:
-        _part(series, "read").read(root, series, instance)
+        if decoded:
+            _part(series, "read").read(root, series, instance)
         if series.format == "dicom":
+            if not decoded:
+                _part(series, "read").refuse_broken(root, series, instance)
             _part(series, "write").refuse_odd(root, series, instance)
     except DataError as error:
         return str(error)

@@ -32,6 +32,7 @@ from medclean.pipelines._request import Request
 from medclean.pipelines._stock import Stock
 from medclean.pipelines._trial import Effort, effort
 from medclean.pipelines._undersampling import Undersampling
+from medclean.pipelines._work import Gap
 from medclean.signals import stop_on_signals
 
 Will: TypeAlias = Command | Literal["done", "skip", "fail"]
@@ -58,6 +59,7 @@ class Row:
         reason: Why it would not be.
         weights: SHA-256 of the network's weights.
         exit: What it would mean for the exit status.
+        flaws: Of its files that cannot be read, by path, as far as shows without decoding them.
     """
 
     series: str
@@ -70,6 +72,7 @@ class Row:
     reason: str | None
     weights: str | None
     exit: Exit
+    flaws: Mapping[str, str]
 
 
 class Input(NamedTuple):
@@ -199,6 +202,7 @@ def _row(
 ) -> Row:
     will: Will = asked.method.command
     reason, exit_ = None, Exit.DONE
+    flaws: dict[int, str] = {}
     if refusal := stock.refusals.get(series.key):
         will, (reason, exit_) = "skip", refusal
     elif (before := peek.done(series.key, series.fingerprint)) is not None:
@@ -209,8 +213,11 @@ def _row(
         gaps = asked.job.allow_gaps and len(flaws) < len(series.instances)
         will, exit_ = (will, Exit.PARTIAL) if gaps else ("fail", Exit.BAD_DATA)
         reason = "; ".join(dict.fromkeys(f"a file {why}" for why in flaws.values()))
-        for path, why in flaws.items():
-            log.warn(f"{path} {why}")
+    named = {series.instances[place].name: why for place, why in flaws.items()}
+    if will == asked.method.command:
+        named = {gap.path: gap.why for gap in (Gap.of(series, *flaw) for flaw in flaws.items())}
+    for path, why in named.items():
+        log.warn(f"{path} {why}")
     return Row(
         series=series.key,
         label=peek.label(series.key),
@@ -222,17 +229,15 @@ def _row(
         reason=reason,
         weights=asked.method.weights([series]).get(series.modality) if not reason else None,
         exit=exit_,
+        flaws=named,
     )
 
 
-def _flaws(series: Series, asked: Request[Method], workers: Workers) -> dict[str, str]:
-    """What is wrong, by path, with files whose pixels, as headers show, cannot be read."""
-    broken = {g.frames[0].instance for g in series.groups if 0 in g.shape}
-    look = partial(formats.flaw, asked.inputs.root)
-    tasks = [workers.submit(look, series.alone(place), 0) for place in sorted(broken)]
-    paths = [series.instances[place].name for place in sorted(broken)]
-    found = zip(paths, (task.result() for task in tasks), strict=True)
-    return {path: why for path, why in found if why}
+def _flaws(series: Series, asked: Request[Method], workers: Workers) -> dict[int, str]:
+    """Which of a series' files cannot be read, and why, as far as shows without decoding."""
+    look = partial(formats.flaw, asked.inputs.root, decoded=False)
+    tasks = [workers.submit(look, series.alone(place), 0) for place in range(len(series.instances))]
+    return {place: why for place, task in enumerate(tasks) if (why := formats.told(task))}
 
 
 def _inputs(
@@ -240,13 +245,17 @@ def _inputs(
 ) -> list[Input]:
     loose = [Input(left.path, left.status, left.reason) for left in left_out]
     others = [
-        Input(
-            instance.name,
-            _STATUSES.get(row.will, "pending"),
-            row.reason,
-            row.series,
-        )
+        Input(instance.name, *_outcome(instance.name, row), row.series)
         for one, row in zip(series, rows, strict=True)
         for instance in one.instances
     ]
     return sorted([*loose, *others])
+
+
+def _outcome(path: str, row: Row) -> tuple[Status, str | None]:
+    """What would become of a file of a series."""
+    if path in row.flaws:
+        return "failed", row.flaws[path]
+    if row.will not in _STATUSES:
+        return "pending", None
+    return _STATUSES[row.will], row.reason

@@ -9,6 +9,7 @@ import struct
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from functools import partial
+from mmap import mmap
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -99,7 +100,7 @@ def glance_of(parsed: Parsed) -> Glance:
     )
 
 
-def taken_apart(data: bytes) -> tuple[Glance, Opened] | None:
+def taken_apart(data: bytes | mmap) -> tuple[Glance, Opened] | None:
     """Take a whole file apart by its bytes; None where that takes a closer look."""
     opened = _opened(data, len(data), stop=())
     if opened is None:
@@ -136,7 +137,7 @@ def _until_pixels(data: bytes, size: int, tags: Sequence[int]) -> Glance | None:
     return _glance(opened, PIXELS[tag], min(length, size - value), size)
 
 
-def _opened(data: bytes, size: int, *, stop: Collection[int]) -> Opened | None:
+def _opened(data: bytes | mmap, size: int, *, stop: Collection[int]) -> Opened | None:
     """A file, up to an element with one of some tags, if all of it is as the standard has it.
 
     Args:

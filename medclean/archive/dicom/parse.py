@@ -2,6 +2,7 @@
 
 import os
 import stat
+import struct
 import warnings
 import zlib
 from collections.abc import Iterator
@@ -27,6 +28,19 @@ PIXELS: dict[int, Literal["integer", "float"]] = {
     0x7FE00010: "integer",
 }
 _FIRST_GROUPS = {b"\2\0", b"\0\2", b"\x08\0", b"\0\x08", b"\0\0"}  # in either byte order
+_OURS = __name__.partition(".")[0]
+_PANIC = "pyo3_runtime"  # where its only exception lives
+_OF_DAMAGE = (  # RuntimeError is what compiled codecs raise
+    ValueError,
+    LookupError,
+    ArithmeticError,
+    EOFError,
+    OSError,
+    MemoryError,
+    RuntimeError,
+    struct.error,
+    zlib.error,
+)
 _DEFERRED = 1 << 16  # larger values of a header are left in the file
 
 
@@ -95,10 +109,10 @@ def parse(path: Path) -> FileDataset:
 
 @contextmanager
 def one_reason(what: str) -> Iterator[None]:
-    """Turn whatever pydicom and codecs raise in this block into a DataError without tag values.
+    """Turn what damage makes pydicom and codecs raise in this block into a DataError.
 
-    They raise a dozen types, RecursionError and AttributeError among them, with messages that
-    quote the file; a codec in Rust panics with a BaseException. Their warnings are dropped.
+    Its message has no tag values, which theirs may quote. Their warnings are dropped. A bug of ours
+    is let through.
 
     Args:
         what: How the message begins: ``"cannot be parsed"``.
@@ -107,7 +121,7 @@ def one_reason(what: str) -> Iterator[None]:
         warnings.simplefilter("ignore")
         try:
             yield
-        except (DataError, NotAnImage, KeyboardInterrupt, SystemExit):
+        except (DataError, NotAnImage):
             raise
         except RecursionError:
             raise DataError(
@@ -116,9 +130,26 @@ def one_reason(what: str) -> Iterator[None]:
         except MemoryError:
             raise DataError(f"{what}: it needs more memory than there is") from None
         except BaseException as error:
+            if not is_damage(error):
+                raise
             if isinstance(error, OSError) and error.errno:
                 raise DataError(f"cannot be read: {os.strerror(error.errno).lower()}") from None
             raise DataError(f"{what} ({type(error).__name__}); is it damaged?") from None
+
+
+def is_damage(error: BaseException) -> bool:
+    """Whether damage of a file explains what was raised while it was read; else a bug of ours does.
+
+    The line goes by where it was raised. Within pydicom and codecs, which trust a file more than we
+    do, damage shows as anything: AttributeError and TypeError among them, and as a panic, which is
+    no Exception, of codecs in Rust. In our own lines, and in what is compiled and called there, it
+    shows as a value that does not fit; an unknown name or attribute or a wrong type is our bug.
+    """
+    within, trace = "", error.__traceback__
+    while trace:
+        within, trace = trace.tb_frame.f_globals.get("__name__", ""), trace.tb_next
+    ours = within.partition(".")[0] == _OURS
+    return type(error).__module__ == _PANIC or isinstance(error, _OF_DAMAGE if ours else Exception)
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Pixel data decoded: what ``pydicom`` gives as ``pixel_array``, faster where there is a way."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from math import prod
 from mmap import mmap
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.encaps import generate_frames
-from pydicom.pixels.decoders.base import get_decoder
+from pydicom.pixels.decoders.base import Decoder, get_decoder
 from pydicom.uid import (
     HTJ2K,
     JPEG2000,
@@ -31,9 +32,10 @@ from pydicom.uid import (
 
 from medclean.archive.dicom import jpeg2000
 from medclean.archive.dicom.elements import tag_of
-from medclean.archive.dicom.headers import Header
-from medclean.archive.dicom.lossless import is_plain_lossless
-from medclean.archive.dicom.parse import one_reason
+from medclean.archive.dicom.encapsulated import refuse_fewer
+from medclean.archive.dicom.headers import NATIVE, Header
+from medclean.archive.dicom.lossless import Scan
+from medclean.archive.dicom.parse import is_damage, one_reason
 from medclean.archive.dicom.transcode import Opened
 from medclean.errors import DataError
 
@@ -57,6 +59,7 @@ _FASTEST = {
 }
 _JPEG_2000 = (JPEG2000Lossless, JPEG2000)
 _HTJ2K = (HTJ2KLossless, HTJ2KLosslessRPCL, HTJ2K)
+_TABLES = ("ExtendedOffsetTable", "ExtendedOffsetTableLengths")
 
 
 def decode(data: FileDataset, header: Header) -> Integers:
@@ -76,9 +79,44 @@ def decode(data: FileDataset, header: Header) -> Integers:
         syntax = _syntax(data, header)
         if syntax in _LITTLE_ENDIAN:
             return _native(data.PixelData, header)
-        if syntax == JPEGExtended12Bit and header.stored > 8:
+        _refuse_undecodable(data.PixelData, header, syntax, extended=_tables(data))
+        if _is_twelve_bits(syntax, header):
             return _twelve_bits(data, header)
         return _by_pydicom(data, header, syntax)
+
+
+def refuse_undecodable(file: FileDataset | Opened, header: Header) -> None:
+    """Nothing, unless it shows without decoding that ``decode`` would fail.
+
+    Raises:
+        DataError: No decoder is there, or fewer frames are than the header says.
+    """
+    with one_reason("its pixels cannot be decoded"):
+        if isinstance(file, Opened):
+            elements, span = file.elements, file.elements.spans[tag_of("PixelData")]
+            extended = [elements.value(key) for key in _TABLES if key in elements]
+            where: Any = {"start": span.value, "stop": span.stop, "extended": extended}
+            _refuse_undecodable(elements.data, header, UID(file.syntax), **where)
+        else:
+            syntax = _syntax(file, header)
+            _refuse_undecodable(file.PixelData, header, syntax, extended=_tables(file))
+
+
+def _refuse_undecodable(
+    value: bytes | mmap, header: Header, syntax: UID, *, extended: Sequence[bytes], **where: int
+) -> None:
+    if syntax not in NATIVE:
+        if not _is_twelve_bits(syntax, header):
+            _decoder(syntax)
+        refuse_fewer(value, frames=header.frames, extended=extended, **where)
+
+
+def _tables(data: FileDataset) -> list[bytes]:
+    return [data[key].value for key in _TABLES if key in data]
+
+
+def _is_twelve_bits(syntax: UID, header: Header) -> bool:
+    return syntax == JPEGExtended12Bit and header.stored > 8
 
 
 def decode_quickly(opened: Opened, header: Header) -> Integers | None:
@@ -105,10 +143,10 @@ def decode_quickly(opened: Opened, header: Header) -> Integers | None:
             return _jpeg_2000(value, header)
         if syntax in _FASTEST:
             return _array(_image(value, header), header, syntax, _FASTEST[syntax])
-    except DataError:
-        raise
-    except BaseException as error:  # codecs in Rust panic; pydicom tries others, and says why not
-        if isinstance(error, KeyboardInterrupt | SystemExit):
+    except ImportError:  # it is not installed here
+        return None
+    except BaseException as error:  # pydicom tries others, and says why not
+        if not is_damage(error):
             raise
     return None
 
@@ -140,18 +178,26 @@ def _by_pydicom(data: FileDataset, header: Header, syntax: UID) -> Integers:
     try:
         return _array(data, header, syntax, fastest or "")
     except BaseException as error:  # it is missing, or stricter than the others, or panics
-        if fastest is None or isinstance(error, KeyboardInterrupt | SystemExit):
+        if fastest is None or not is_damage(error):
             raise
         return _array(data, header, syntax)
 
 
-def _array(data: Dataset, header: Header, syntax: UID, plugin: str = "") -> Integers:
+def _decoder(syntax: UID) -> Decoder:
     try:
         decoder = get_decoder(syntax)
     except NotImplementedError:
         known = syntax.name != syntax  # else it is a mere value, and may say anything
         name = syntax.name if known else "which nobody knows"
         raise DataError(f"no decoder reads its transfer syntax, {name}") from None
+    if not decoder.is_available:
+        which = "no decoder that is installed reads its transfer syntax"
+        raise DataError(f"{which}, {syntax.name}; see medclean doctor")
+    return decoder
+
+
+def _array(data: Dataset, header: Header, syntax: UID, plugin: str = "") -> Integers:
+    decoder = _decoder(syntax)
     options: dict[str, Any] = {"allow_excess_frames": False, "correct_unused_bits": False}
     array, _ = decoder.as_array(data, raw=True, decoding_plugin=plugin, **options)
     return array.reshape(header.frames, header.rows, header.columns)
@@ -187,11 +233,14 @@ def _jpeg_lossless(value: bytes, header: Header) -> Integers | None:
     import imagecodecs
 
     frames = list(generate_frames(value, number_of_frames=header.frames))
-    if len(frames) != header.frames or not all(is_plain_lossless(frame) for frame in frames):
+    scans = [scan for frame in frames if (scan := Scan.of(frame))]
+    if not len(frames) == len(scans) == header.frames:
         return None
     array = np.stack([imagecodecs.ljpeg_decode(frame) for frame in frames])
     if array.shape != (header.frames, header.rows, header.columns):
         return None
+    if not all(scan.made(image) for scan, image in zip(scans, array, strict=True)):
+        return None  # damaged: what is made of it differs from decoder to decoder
     if int(array.max()) >> header.stored:  # decoders do not agree on what that means
         return None
     return array.astype(_kind(header).replace("i", "u"), copy=False).view(_kind(header))

@@ -1,7 +1,11 @@
 """One DICOM file as pixels: stored integers, real-world values, and what of them is no image."""
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from math import isfinite
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,7 +18,7 @@ from medclean.archive.dicom.headers import Header, detailed, header_of
 from medclean.archive.dicom.kinds import modality_of
 from medclean.archive.dicom.modality_lut import modality_lut
 from medclean.archive.dicom.parse import NotAnImage, Parsed, one_reason, opened_file, parse
-from medclean.archive.dicom.pixels import Integers, decode, decode_quickly
+from medclean.archive.dicom.pixels import Integers, decode, decode_quickly, refuse_undecodable
 from medclean.archive.dicom.stored import (
     declared_padding,
     meaningful,
@@ -28,22 +32,31 @@ from medclean.archive.series import Series, digest_of
 from medclean.errors import DataError
 
 
-class Decoded(NamedTuple):
-    """A file with its pixels.
+class Found(NamedTuple):
+    """A file whose pixels can be decoded, as far as shows without doing it.
 
     Attributes:
         values: Of its elements.
         header: What a scan sees of it.
-        words: ``(frames, rows, columns)``, with all bits that were decoded.
-        opened: The file taken apart, if its bytes were enough.
-        data: All of its elements, if it took pydicom: also where a table stands for a slope.
+        file: Taken apart, if its bytes were enough; else all of its elements as pydicom gives them,
+            so also where a table stands for a slope.
     """
 
     values: Values
     header: Header
+    file: Opened | FileDataset
+
+
+class Decoded(NamedTuple):
+    """A file with its pixels.
+
+    Attributes:
+        found: The file.
+        words: ``(frames, rows, columns)``, with all bits that were decoded.
+    """
+
+    found: Found
     words: Integers
-    opened: Opened | None = None
-    data: FileDataset | None = None
 
 
 def read(root: Path, series: Series, instance: int) -> Pixels:
@@ -63,16 +76,54 @@ def read(root: Path, series: Series, instance: int) -> Pixels:
     return pixels_of(decoded, vendor_units=source.vendor_units, tiles=source.tiles)
 
 
+def refuse_broken(root: Path, series: Series, instance: int) -> None:
+    """Nothing, unless it shows without decoding that ``read`` would fail, and for the same reason.
+
+    What no header, item or table of offsets tells stays unknown: damage within a codestream.
+
+    Args:
+        root: As for ``read``; so are the others.
+        series: See there.
+        instance: See there.
+
+    Raises:
+        DataError: It would.
+    """
+    source = series.instances[instance]
+    path = root / source.path
+    with _as_found(), opened_file(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        data = mmap(file.fileno(), size, access=ACCESS_READ) if size else b""
+        found = _quickly(data, path) or _by_pydicom(parse(path), path)
+    refuse_undecodable(found.file, found.header)
+    _encoding(found, vendor_units=source.vendor_units, frames=source.frames)
+
+
 def load(path: Path) -> Decoded:
     """Read and decode a file.
 
     Raises:
         DataError: It cannot be read, or it is damaged.
     """
-    try:
-        return _quickly(path) or _by_pydicom(path)
-    except NotAnImage as why:
-        raise DataError(f"has changed since it was found: {why}") from None
+    with _as_found():
+        return load_quickly(path) or load_slowly(path)
+
+
+def load_quickly(path: Path) -> Decoded | None:
+    """By the bytes of a file; None where it is odd, or its pixels cannot be decoded so."""
+    with opened_file(path) as file:
+        found = _quickly(file.read(), path)
+    if found is None or not isinstance(found.file, Opened):
+        return None
+    words = decode_quickly(found.file, found.header)
+    return None if words is None else Decoded(found, words)
+
+
+def load_slowly(path: Path) -> Decoded:
+    """By what pydicom makes of it."""
+    data = parse(path)
+    found = _by_pydicom(data, path)
+    return Decoded(found, decode(data, found.header))
 
 
 def pixels_of(decoded: Decoded, *, vendor_units: bool = False, tiles: int = 0) -> Pixels:
@@ -87,22 +138,14 @@ def pixels_of(decoded: Decoded, *, vendor_units: bool = False, tiles: int = 0) -
     Raises:
         DataError: No slope, or none that can be inverted; or a table that is damaged.
     """
-    header, facts = decoded.header, decoded.values
-    # Where the value does not end at Bits Stored, as in old files, no bit is taken away.
-    bits = header.stored if header.high == header.stored - 1 else header.allocated
-    whole = meaningful(decoded.words, bits)
+    facts, header, _ = decoded.found
+    whole = meaningful(decoded.words, _bits(header))
     stored = mosaic.cut(whole, tiles) if tiles else whole
-    ends = storable(bits, signed=header.signed)
-    if decoded.data and (table := modality_lut(decoded.data, ends)):
-        encoding = Encoding((1.0,) * len(stored), (0.0,) * len(stored), *ends, table=table)
-    else:
-        scales = _scales(facts, header, vendor_units, frames=len(stored))
-        slopes, intercepts = zip(*scales, strict=True)
-        encoding = Encoding(slopes, intercepts, *ends)
+    encoding = _encoding(decoded.found, vendor_units=vendor_units, frames=len(stored))
     declared = declared_padding(
         unsigned(facts, "PixelPaddingValue"),
         unsigned(facts, "PixelPaddingRangeLimit"),
-        bits,
+        _bits(header),
         signed=header.signed,
     )
     mask, forbidden = padding(stored, modality_of(header), encoding, declared)
@@ -115,26 +158,42 @@ def pixels_of(decoded: Decoded, *, vendor_units: bool = False, tiles: int = 0) -
     )
 
 
-def _quickly(path: Path) -> Decoded | None:
-    """By the bytes of a file; None where it is odd, or its pixels cannot be decoded so."""
-    with opened_file(path) as file:
-        data = file.read()
+@contextmanager
+def _as_found() -> Iterator[None]:
+    try:
+        yield
+    except NotAnImage as why:
+        raise DataError(f"has changed since it was found: {why}") from None
+
+
+def _quickly(data: bytes | mmap, path: Path) -> Found | None:
     found = taken_apart(data)
     if found is None or found[0].has_lut:
         return None
     seen, opened = found
-    header = _checked(seen, path)
-    words = decode_quickly(opened, header)
-    return None if words is None else Decoded(seen.values, header, words, opened)
+    return Found(seen.values, _checked(seen, path), opened)
 
 
-def _by_pydicom(path: Path) -> Decoded:
-    data = parse(path)
+def _by_pydicom(data: FileDataset, path: Path) -> Found:
     with one_reason("cannot be parsed"):
         held = len(data.get("PixelData") or b"")
         seen = glance_of(Parsed(data, "integer" if held else "", held))
-    header = _checked(seen, path)
-    return Decoded(seen.values, header, decode(data, header), data=data)
+    return Found(seen.values, _checked(seen, path), data)
+
+
+def _bits(header: Header) -> int:
+    """Of a stored value: where it does not end at Bits Stored, as in old files, none is cut."""
+    return header.stored if header.high == header.stored - 1 else header.allocated
+
+
+def _encoding(found: Found, *, vendor_units: bool, frames: int) -> Encoding:
+    """What stored values mean, but for padding."""
+    header, file = found.header, found.file
+    ends = storable(_bits(header), signed=header.signed)
+    if not isinstance(file, Opened) and (table := modality_lut(file, ends)):
+        return Encoding((1.0,) * frames, (0.0,) * frames, *ends, table=table)
+    slopes, intercepts = zip(*_scales(found.values, header, vendor_units, frames), strict=True)
+    return Encoding(slopes, intercepts, *ends)
 
 
 def _checked(seen: Glance, path: Path) -> Header:
@@ -155,7 +214,7 @@ def _checked(seen: Glance, path: Path) -> Header:
 
 
 def _scales(
-    facts: Values, header: Header, vendor_units: bool, *, frames: int
+    facts: Values, header: Header, vendor_units: bool, frames: int
 ) -> list[tuple[float, float]]:
     """Slope and intercept of each frame, the identity where there are none (PS3.3 C.11.1).
 

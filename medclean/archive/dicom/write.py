@@ -105,7 +105,8 @@ def remade(
     pixels = pixels_of(decoded, vendor_units=file.vendor_units, tiles=file.tiles)
     stored = change(pixels)
     with one_reason("cannot be taken apart"):
-        found = decoded.opened or opened((root / file.path).read_bytes())
+        apart = decoded.found.file
+        found = apart if isinstance(apart, Opened) else opened((root / file.path).read_bytes())
     return {
         role: _made(found, lambda: decoded.words, series, instance, new, plans[role])
         for role, new in by_role(stored, pixels, plans)
