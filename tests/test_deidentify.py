@@ -498,3 +498,22 @@ def test_no_element_that_an_object_needs_goes(tmp_path, modality, make):
     made = Derived(tmp_path, make(modality), deidentification=how)
     assert tag_of("PatientIdentityRemoved") in made.raw.elements
     assert list(standard(Pair.read(made.root / "a.dcm", made.to))) == []
+
+
+def test_a_file_that_cannot_be_deidentified_is_a_gap(tmp_path, run):
+    study = tmp_path / "study"
+    paths = dicoms.series(study, 3, bits=12)
+    data = dcmread(paths[1])
+    data.HighBit = 12
+    data.add_new(0x60000010, "US", 9)  # an overlay, and bits that may be its
+    data.save_as(paths[1])
+    key = {"key": tmp_path / "key", "deidentify": True}
+    job = DenoiseJob((study,), "identity", out=tmp_path / "out", allow_gaps=True, **key)
+    foreseen = dry_run(job, Log(quiet=True))
+    ended = run(study, allow_gaps=True)
+    assert (ended.exit, foreseen.exit, ended.done) == (Exit.PARTIAL, Exit.PARTIAL, 1)
+    (failed,) = (
+        line for line in manifest(tmp_path / "out")["inputs"] if line["status"] == "failed"
+    )
+    assert "overlay" in failed["reason"]
+    assert len(outputs(tmp_path / "out")) == 2

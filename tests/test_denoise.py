@@ -16,6 +16,7 @@ from pydicom import Dataset, dcmread
 from pydicom.uid import JPEG2000Lossless, RLELossless
 
 import dicoms
+from medclean.archive.runs import Run
 from medclean.errors import Exit, MissingError, UsageError, WriteError
 from medclean.inference.denoiser import Denoiser
 from medclean.inference.engine import Engine
@@ -196,6 +197,29 @@ def test_a_file_of_which_no_other_can_be_made_is_a_gap_too(study, tmp_path):
     assert {path.name for path in (tmp_path / "out" / "ct").iterdir()} == {
         f"{number:04}.dcm" for number in (1, 3, 5)
     }
+
+
+@pytest.mark.parametrize(("model", "folder"), [("identity", "ct"), ("dgan", "mr")])
+def test_a_file_that_breaks_during_the_run_is_a_gap_too(
+    study, tmp_path, model, folder, monkeypatch
+):
+    damaged = study / folder / "0004.dcm"
+    whole, begin = damaged.read_bytes(), Run.begin
+
+    def begin_and_break(run, key, **how):
+        staged = begin(run, key, **how)
+        damaged.write_bytes(whole[:-400])
+        return staged
+
+    monkeypatch.setattr(Run, "begin", begin_and_break)
+    late, known = tmp_path / "late", tmp_path / "known"
+    done = run(study / folder, late, model, allow_gaps=True)
+    assert (done.exit, done.done) == (Exit.PARTIAL, 1)
+    told = {line["path"]: line for line in manifest(late)["inputs"]}
+    assert "cut off" in told["0004.dcm"]["reason"]
+    monkeypatch.undo()
+    run(study / folder, known, model, allow_gaps=True)
+    assert tree(late) == tree(known)
 
 
 def test_fail_fast_leaves_the_rest_for_later(study, tmp_path):

@@ -15,6 +15,7 @@ import dicoms
 import hostile_files as hostile
 import watched
 from medclean.archive.dicom.headers import Header, read_header
+from medclean.archive.dicom.parse import one_reason
 from medclean.archive.dicom.read import load, pixels_of
 from medclean.archive.limits import Limits, Size, limited, limits
 from medclean.archive.workers import Workers
@@ -175,6 +176,38 @@ def outcome(path):
         return "refused"
     except Exception as error:
         return f"{type(error).__name__}: {error}"
+
+
+@pytest.mark.parametrize(
+    ("name", "instead", "bug"),
+    [
+        ("pixels._native", None, TypeError),
+        ("read.header_of", None, TypeError),
+        ("headers.Header", lambda **_: _ours("gone"), NameError),
+        ("headers.Header", lambda **_: _ours("None.gone"), AttributeError),
+    ],
+)
+def test_a_bug_of_ours_is_no_damage(tmp_path, monkeypatch, name, instead, bug):
+    path = dicoms.save(dicoms.image(), tmp_path / "a.dcm")
+    monkeypatch.setattr(f"medclean.archive.dicom.{name}", instead)
+    with pytest.raises(bug):
+        load(path)
+
+
+def _ours(line):
+    """A line as if it stood in a module of ours."""
+    return eval(line, {"__name__": "medclean.a_module"})
+
+
+@pytest.mark.parametrize("error", ["b''[3]", "int('x')", "{}['key']", "1 / 0"])
+def test_in_our_own_lines_only_values_are_damage(error):
+    with pytest.raises(DataError, match="is it damaged"), one_reason("cannot be parsed"):
+        _ours(error)
+
+
+def test_whatever_pydicom_raises_is_damage(tmp_path):
+    with pytest.raises(DataError, match="TypeError"), one_reason("cannot be parsed"):
+        dcmread(5)
 
 
 def valid_files(folder):

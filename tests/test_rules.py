@@ -12,7 +12,7 @@ import pydicom.data
 import pytest
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
-from pydicom.uid import EnhancedMRImageStorage, JPEGLSNearLossless
+from pydicom.uid import DeflatedExplicitVRLittleEndian, EnhancedMRImageStorage, JPEGLSNearLossless
 
 import dicoms
 import peers
@@ -24,6 +24,7 @@ from medclean.jobs.denoise import DenoiseJob
 from medclean.log import Log
 from medclean.pipelines.denoise import denoise
 from rules import check, standard
+from rules.content import pixels
 from rules.pair import Pair
 from rules.trees import Sources, files, report
 
@@ -542,3 +543,19 @@ def test_enhanced_images_are_held_against_rules_of_their_own(tmp_path, enhanced,
     enhanced.save_as(tmp_path / "out.dcm", enforce_file_format=True)
     found = check(Pair.read(tmp_path / "source.dcm", tmp_path / "out.dcm"))
     assert {rule for rule, _ in found} - {"standard"} == rules, found
+
+
+def test_a_number_of_frames_that_is_none_is_no_rule_broken(tmp_path):
+    path = dicoms.save(dicoms.image(NumberOfFrames="10"), tmp_path / "a.dcm")
+    path.write_bytes(path.read_bytes().replace(b"IS\2\0" + b"10", b"IS\4\0" + b"1.5 "))
+    assert b"1.5 " in path.read_bytes()
+    assert not [*pixels(Pair.read(path, path))]
+
+
+def test_what_dciodvfy_says_of_a_deflated_source_is_no_news(tmp_path):
+    data = dicoms.image()
+    del data.KVP  # which dciodvfy misses in both
+    source = dicoms.save(data, tmp_path / "a.dcm", DeflatedExplicitVRLittleEndian)
+    derived = dicoms.save(data, tmp_path / "b.dcm")
+    assert peers.complaints(derived)
+    assert not peers.news(source, derived)

@@ -32,7 +32,14 @@ def read(root: Path, series: Series, instance: int) -> Pixels:
     return pixels
 
 
-def flaw(root: Path, series: Series, instance: int, *, decoded: bool = True) -> str | None:
+def flaw(
+    root: Path,
+    series: Series,
+    instance: int,
+    *,
+    decoded: bool = True,
+    deidentification: Any = None,
+) -> str | None:
     """Why a file of a series cannot be read, or no other be made of it; None where both can.
 
     Args:
@@ -40,6 +47,7 @@ def flaw(root: Path, series: Series, instance: int, *, decoded: bool = True) -> 
         series: As a scan found it.
         instance: Index in ``series.instances``.
         decoded: Whether to read all of it; else only what shows before that, for the same reasons.
+        deidentification: How the other is de-identified, as for ``plan``.
     """
     try:
         if decoded:
@@ -47,7 +55,7 @@ def flaw(root: Path, series: Series, instance: int, *, decoded: bool = True) -> 
         if series.format == "dicom":
             if not decoded:
                 _part(series, "read").refuse_broken(root, series, instance)
-            _part(series, "write").refuse_odd(root, series, instance)
+            _part(series, "write").refuse_odd(root, series, instance, deidentification)
     except DataError as error:
         return str(error)
     return None

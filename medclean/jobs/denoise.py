@@ -58,7 +58,8 @@ class DenoiseJob(SeriesJob):
         str | None,
         Setting(
             "Write no series whose safety figures cross a limit, as in bias=5HU,bias=2%,edges=0.9: "
-            "edges fall below theirs, bias, structure, noise and spot rise above.",
+            "edges fall below theirs, bias, structure, noise and spot rise above, in the whole "
+            "series or in its worst frame.",
             "form",
             metavar="FIGURE=LIMIT,...",
         ),

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from time import monotonic
@@ -12,6 +12,7 @@ from medclean.archive.derivation import Role, Written
 from medclean.archive.remaking import Change, Place, Task, remake
 from medclean.archive.series import Series
 from medclean.device import filter_class
+from medclean.errors import DataError
 from medclean.inference.statistics import Statistics
 from medclean.pipelines._output import Output
 from medclean.pipelines._work import Work
@@ -60,9 +61,16 @@ class Files:
                     pace = (monotonic() - began) / (files - len(todo) or 1)
                     self._begin(change, todo, pace * work.workers.count)
                 self._await(output)
+        except DataError:
+            self._cancel()
+            wait(self._running)  # the next attempt writes the same paths
+            raise
         finally:
-            for task in self._running:
-                task.cancel()
+            self._cancel()
+
+    def _cancel(self) -> None:
+        for task in self._running:
+            task.cancel()
 
     def _begin(self, change: Change, todo: deque[Task], pace: float) -> None:
         """Give a worker some files: what takes it a moment, and less when few are left."""

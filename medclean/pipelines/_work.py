@@ -96,19 +96,34 @@ class Work:
             whole.key, chain.from_iterable(layout.paths(file.target) for file in files)
         )
         flaws = self.flaws(whole) if self.job.allow_gaps else {}
-        if len(flaws) == len(files):
+        while True:
+            try:
+                return self._do(whole, flaws)
+            except DataError:
+                before = len(flaws)
+                if self.job.allow_gaps:  # a file may have become unreadable meanwhile
+                    flaws = dict(sorted((self.flaws(whole) | flaws).items()))
+                if len(flaws) == before:
+                    raise
+
+    def _do(self, whole: Series, flaws: Mapping[int, str]) -> None:
+        """Do a series without some of its files, and why it is without them."""
+        if len(flaws) == len(whole.instances):
             raise DataError("none of its files can be read")
         series = whole.without(flaws) if flaws else whole
         statistics = self.method.measure(series, self)
+        gaps = [Gap.of(whole, *flaw) for flaw in flaws.items()]
         for way in self.method.ways(series, self):
-            output = self._output(series, way.machine, [files[place] for place in flaws])
+            output = self._output(series, way.machine, [whole.instances[place] for place in flaws])
             try:
                 way.compute(series, output, statistics)
+                output.copy_beside()
+                output.drain()
             except (OutOfMemory, MemoryError):
                 continue
-            output.copy_beside()
-            output.drain()
-            gaps = [Gap.of(whole, *flaw) for flaw in flaws.items()]
+            except DataError:
+                output.cancel()  # the next attempt writes the same paths
+                raise
             return self._commit(series, output, statistics, gaps)
         raise MissingError("memory is too small for one slice of it; use a machine with more")
 
@@ -118,7 +133,8 @@ class Work:
 
     def flaws(self, series: Series) -> dict[int, str]:
         """Which of a series' files cannot be read, and why."""
-        check = partial(formats.flaw, self.root)
+        hidden = self.disguise and self.disguise.of_images(series)
+        check = partial(formats.flaw, self.root, deidentification=hidden)
         places = range(len(series.instances))
         tasks = [self.workers.submit(check, series.alone(place), 0) for place in places]
         return {place: why for place, task in enumerate(tasks) if (why := formats.told(task))}

@@ -235,7 +235,9 @@ def _row(
 
 def _flaws(series: Series, asked: Request[Method], workers: Workers) -> dict[int, str]:
     """Which of a series' files cannot be read, and why, as far as shows without decoding."""
-    look = partial(formats.flaw, asked.inputs.root, decoded=False)
+    hidden = asked.disguise and asked.disguise.of_images(series)
+    root = asked.inputs.root
+    look = partial(formats.flaw, root, decoded=False, deidentification=hidden)
     tasks = [workers.submit(look, series.alone(place), 0) for place in range(len(series.instances))]
     return {place: why for place, task in enumerate(tasks) if (why := formats.told(task))}
 

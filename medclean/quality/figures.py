@@ -26,7 +26,9 @@ class Figures:
             elsewhere is what a careful filter does, so that a negative r of these counts as 0;
             a change that cannot be seen, or is far below the noise, resembles little.
         edges: Median ratio of gradients, after to before, over the strongest.
-        noise: Ratio of the noise, after to before.
+        noise: Ratio of the noise, after to before: of a series that between pixels four apart,
+            where smooth noise shows too, and the texture of the image sets the least there is; of
+            a frame that between neighbours.
         spot: Greatest change of a lesion's size, in standard deviations of what noise explains;
             of frames alone.
         pooled: By figure, what all voxels of the series say together.

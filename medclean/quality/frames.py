@@ -8,7 +8,7 @@ import numpy as np
 from medclean.physics.signal import gradients
 from medclean.physics.signal.body import body_within
 from medclean.physics.signal.gradients import STEP, Field
-from medclean.physics.signal.noise_level import LAGS, noise_at
+from medclean.physics.signal.noise_level import LAGS, Levels, noise_at
 from medclean.quality import pooled, shifts, spots
 from medclean.quality.parts import Part, structure
 from medclean.volume import Image, Mask
@@ -52,7 +52,7 @@ def part_of(before: Image, after: Image, padding: Mask, modality: str, number: i
         body &= gradients.local_mean(padding.astype(np.float32)) < 1e-3
     shade = (WINDOW if modality == "CT" else float(np.abs(old.mean).max())) / SHADES
     noise = _noise(before, after, body, old)
-    sigma = noise.before
+    sigma = noise.before.level
     sure = body & (old.mean - (AIR if modality == "CT" else 0) > SURE * sigma)
     inside, surely = (gradients.at_pixels(mask, before.shape) for mask in (body, sure))
     lit = body if modality == "CT" else body & (old.mean > DARK * sigma)
@@ -74,24 +74,23 @@ def part_of(before: Image, after: Image, padding: Mask, modality: str, number: i
         alike=alike,
         steep=steep,
         edges=edges,
-        noise=[[sigma, noise.after]],
+        noise=[[noise.before.widest, noise.after.widest]],
         worst={name: [found[0], number, *found[1:]] for name, found in shown.items() if found},
     )
 
 
 class _Noise(NamedTuple):
-    """Levels before and after, what of both is finest, and from how many places they are."""
+    """Levels before and after, in the same places, and how many these are."""
 
-    before: float
-    after: float
-    finest: tuple[float, float]
+    before: Levels
+    after: Levels
     places: int
 
     def louder(self, shade: float) -> float | None:
         """How much the noise grew beyond chance, and what can be seen; None without a place."""
         if not self.places:
             return None
-        before, after = (hypot(level, shade) for level in self.finest)
+        before, after = (hypot(found.finest, shade) for found in (self.before, self.after))
         return after / before / (1 + DOUBT * ROBUST * sqrt(2 / self.places))
 
 
@@ -107,8 +106,8 @@ def _noise(before: Image, after: Image, body: Mask, old: Field) -> _Noise:
     here = before[rows, columns]
     varies = (before[rows - 1, columns] != here) | (before[rows, columns - 1] != here)
     rows, columns = rows[varies], columns[varies]
-    (sigma, fine), (left, fine_left) = (noise_at(i, rows, columns) for i in (before, after))
-    return _Noise(sigma, left, (fine, fine_left), len(rows))
+    old_levels, new_levels = (noise_at(image, rows, columns) for image in (before, after))
+    return _Noise(old_levels, new_levels, len(rows))
 
 
 def _ratios(old: Field, new: Field, body: Mask, sigma: float) -> list[tuple[int, int]]:

@@ -1,4 +1,7 @@
-"""Limits of the user's own: a series whose figures cross one has failed."""
+"""Limits of the user's own: a series whose figures cross one has failed.
+
+A figure is that of the whole series or of its worst frame, whichever is worse.
+"""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple

@@ -197,7 +197,9 @@ def pixels(pair: Pair) -> Iterator[Broken]:
 def _native(data: Dataset) -> NDArray[np.integer]:
     """All bits of native pixels, as pydicom would hide those above Bits Stored; empty if cut."""
     kind = f"<{'ui'[data.PixelRepresentation]}{data.BitsAllocated // 8}"
-    count = int(text_of(data, "NumberOfFrames") or 1) * data.Rows * data.Columns
+    stated = text_of(data, "NumberOfFrames").strip()
+    frames = int(stated) if stated.isdecimal() else 1  # "1.5" says nothing, and is kept
+    count = frames * data.Rows * data.Columns
     size = count * np.dtype(kind).itemsize
     whole = len(data.PixelData) == size + size % 2
     return np.frombuffer(data.PixelData, kind, count if whole else 0)

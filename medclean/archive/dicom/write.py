@@ -16,7 +16,7 @@ from pydicom.uid import (
 
 from medclean.archive.derivation import CODES, MAKER, Derivation, Made, Role, Written
 from medclean.archive.dicom import mosaic
-from medclean.archive.dicom.deidentify import PIXELS
+from medclean.archive.dicom.deidentify import PIXELS, Deidentification
 from medclean.archive.dicom.derive import derived
 from medclean.archive.dicom.elements import Changes, Elements, Value, element, tag_of
 from medclean.archive.dicom.encode import NATIVE, encode
@@ -62,23 +62,31 @@ def write(
     return made.written
 
 
-def refuse_odd(root: Path, series: Series, instance: int) -> None:
+def refuse_odd(
+    root: Path, series: Series, instance: int, hidden: Deidentification | None = None
+) -> None:
     """Nothing, as long as a file can be taken apart as far as it has to be to write another.
 
     Args:
         root: As for ``write``; so are the others.
         series: See there.
         instance: See there.
+        hidden: How the other is de-identified, if it is.
 
     Raises:
-        DataError: It cannot, though its pixels may be whole.
+        DataError: It cannot, or not be de-identified, though its pixels may be whole.
     """
     plan = settled(series.alone(instance), _TRIAL)
     with one_reason("cannot be taken apart"):
         found = opened((root / series.instances[instance].path).read_bytes())
         native = found.syntax if found.syntax in NATIVE else ExplicitVRLittleEndian
-        source = encoded_for(found, UID(native))
-        source.patches(derived(source, series, instance, plan, uid="2.25.1"))
+        whole = encoded_for(found, UID(native))
+        source = hidden.cleaned(whole, series.instances[instance].sop_class) if hidden else whole
+        changes = derived(source, series, instance, plan, uid="2.25.1")
+        if hidden:
+            _sealed(whole, source, {**changes, **hidden.stated(source, changes)}, hidden)
+        else:
+            source.patches(changes)
 
 
 def remade(
@@ -157,9 +165,7 @@ def _made(
     }
     if hidden:
         uid = hidden.uid(uid)
-        header = source.patched({key: v for key, v in changes.items() if tag_of(key) < PIXELS})
-        header = hidden.sealed(whole, Elements(header, 0, len(header), source.explicit))
-        source = Elements(header, 0, len(header), source.explicit)
+        source = _sealed(whole, source, changes, hidden)
         changes = {key: value for key, value in changes.items() if tag_of(key) >= PIXELS}
     body = source.patches(changes)
     if new.syntax == DeflatedExplicitVRLittleEndian:
@@ -173,6 +179,15 @@ def _made(
         padding_moved=stored.moved,
         notes=(new.note,) if new.note else (),
     )
+
+
+def _sealed(
+    whole: Elements, source: Elements, changes: Changes, hidden: Deidentification
+) -> Elements:
+    """What is derived up to its pixels, de-identified; ``source``: the whole, cleaned."""
+    header = source.patched({key: v for key, v in changes.items() if tag_of(key) < PIXELS})
+    sealed = hidden.sealed(whole, Elements(header, 0, len(header), source.explicit))
+    return Elements(sealed, 0, len(sealed), source.explicit)
 
 
 def file_meta(sop_class: str, uid: str, syntax: str, version: str) -> bytes:
