@@ -207,12 +207,14 @@ def read_card(path: Path) -> Card:
     """
     path = path.with_suffix(".json")
     try:
-        row = json.loads(path.read_text(encoding="utf-8"))
-        return Card(**row)
+        return Card(**json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise MissingError(f"no card {path.name} beside the weights; copy both files") from None
+    except json.JSONDecodeError as error:
+        why, step = f"is no JSON ({error})", "copy it anew from where the weights come from"
     except (ValueError, TypeError, AttributeError) as error:
-        raise MissingError(f"{path.name} is no card that this version reads: {error}") from None
+        why, step = f"is no card that this version reads: {error}", "use the version that wrote it"
+    raise MissingError(f"{path.name} {why}; {step}")
 
 
 def write_card(path: Path, card: Card) -> None:

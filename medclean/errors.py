@@ -77,15 +77,18 @@ class Stopped(MedcleanError):
         self.status = status
 
 
-def unknown(what: str, word: str, known: Iterable[str]) -> UsageError:
+def unknown(what: str, word: str, known: Iterable[str], *, of: str = "") -> UsageError:
     """The error for a word that is none of the known ones; suggests the nearest.
 
     Args:
         what: What the word should have named: ``"model"``.
         word: As the user wrote it.
         known: All that would have been understood.
+        of: What it is one of, if of anything: ``"nlm"``, which has options.
     """
     known = list(known)
     near = get_close_matches(word, known, 1)
     hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known) or 'none'}"
-    return UsageError(f"no {what} {word!r}; {hint}")
+    return UsageError(
+        f"{of} has no {what} {word!r}; {hint}" if of else f"no {what} {word!r}; {hint}"
+    )

@@ -68,7 +68,7 @@ def build(cls: type[T], values: Mapping[str, str], name: str) -> T:
     made: dict[str, Any] = {}
     for key, text in values.items():
         if key not in known:
-            raise unknown(f"option of {name}", key, known)
+            raise unknown("option", key, known, of=name)
         try:
             made[key] = convert(text, types[key])
         except (ValueError, KeyError):

@@ -107,6 +107,12 @@ def test_a_checkpoint_needs_its_card(path):
         checkpoints.load(str(path))
 
 
+def test_a_card_that_is_no_json_says_what_to_do(path):
+    path.with_suffix(".json").write_text("{not json")
+    with pytest.raises(MissingError, match="is no JSON .*; copy it anew"):
+        checkpoints.load(str(path))
+
+
 def test_pickles_are_refused_unread_whatever_they_are_called(tmp_path, model):
     class Evil:
         def __reduce__(self):

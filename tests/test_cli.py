@@ -170,7 +170,7 @@ def test_a_table_goes_before_the_top_level(ask, tmp_path):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("levle = 1", "no setting of denoise in run.toml 'levle'; did you mean 'level'?"),
+        ("levle = 1", "denoise in run.toml has no setting 'levle'; did you mean 'level'?"),
         ("[denoize]\nlevel = 1", "no command in run.toml 'denoize'; did you mean 'denoise'?"),
         ("level = ", "run.toml is no TOML"),
         ("level = 'much'", "level is 'much', expected a number"),
@@ -308,8 +308,9 @@ def test_a_reader_who_leaves_is_no_failure():
     assert (done.returncode, done.stderr) == (0, b"")
 
 
-def test_a_result_that_cannot_be_printed_is_told():
-    words = [sys.executable, "-m", "medclean", "--version"]
+@pytest.mark.parametrize("words", [["--version"], ["models"], ["models", "--json"]], ids=str)
+def test_a_result_that_cannot_be_printed_is_told(words):
+    words = [sys.executable, "-m", "medclean", *words]
     with open("/dev/full", "wb") as full:
         done = subprocess.run(words, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, check=False)
     assert done.returncode == Exit.CANNOT_WRITE

@@ -250,6 +250,15 @@ def test_a_model_of_whole_series_gets_each_group_once(study, tmp_path, monkeypat
     np.testing.assert_array_equal(first, dcmread(study / "mr" / "0004.dcm").pixel_array)
 
 
+def test_of_what_failed_nobody_says_that_it_is_no_image(tmp_path, capsys):
+    (tmp_path / "x.nii").write_bytes(b"garbage")
+    job = DenoiseJob((tmp_path / "x.nii",), "identity", out=tmp_path / "out")
+    assert denoise(job, Log()).exit == Exit.BAD_DATA
+    said = capsys.readouterr().err
+    assert "has no NIfTI header" in said
+    assert "no image is left" not in said
+
+
 def test_nothing_eligible_is_its_own_status(tmp_path):
     (tmp_path / "empty").mkdir()
     assert run(tmp_path / "empty", tmp_path / "out").exit == Exit.NOTHING_TO_DO

@@ -88,6 +88,12 @@ def test_a_slope_that_means_nothing_is_refused(tmp_path, there, reason):
         {"MRDiffusionSequence": macro(DiffusionBValue=1000.0)},
         {"MRDiffusionSequence": macro(DiffusionDirectionality="ISOTROPIC")},
         {"MRModifierSequence": macro(InversionTimes=[150.0])},
+        {"MRTimingAndRelatedParametersSequence": macro(RepetitionTime=3000.0)},
+        {"MRTimingAndRelatedParametersSequence": macro(FlipAngle=15.0)},
+        {"CTXRayDetailsSequence": macro(KVP="140")},
+        {"CTReconstructionSequence": macro(ConvolutionKernel="Br64")},
+        {"UnassignedPerFrameConvertedAttributesSequence": macro(SequenceName="ep_b1000#1")},
+        {"UnassignedPerFrameConvertedAttributesSequence": macro(RepetitionTime="3000")},
         {"MRImageFrameTypeSequence": typed("ORIGINAL", "PRIMARY", "T2", "NONE")},
         {"UnassignedPerFrameConvertedAttributesSequence": macro(EchoTime="40")},
         {

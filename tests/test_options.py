@@ -48,7 +48,7 @@ def test_brackets_hold_commas_and_colons_and_nest():
     ("spec", "hint"),
     [
         ("dgna", "no model 'dgna'; did you mean 'dgan'?"),
-        ("dgan:widht=3", "no option of dgan 'widht'; did you mean 'width'?"),
+        ("dgan:widht=3", "dgan has no option 'widht'; did you mean 'width'?"),
         ("dgan:width=three", "dgan: width='three' is no int"),
         ("dgan:l1_weight=nan", "l1_weight='nan' is no float"),
         ("dgan:patch=17", "patch='17' is no"),

@@ -225,6 +225,10 @@ def test_b_values_of_vendors_are_told_apart(tmp_path, group, creator, number, vr
 APART = {  # what may differ between images that are alike in all else; "" leaves it out
     "echo": {"EchoNumbers": ("1", "2"), "EchoTime": ("", "")},
     "flip angle": {"FlipAngle": ("5", "15")},
+    "repetition time": {"RepetitionTime": ("500", "3000")},
+    "b-value in a name": {"SequenceName": ("*ep_b0", "ep_b1000#1")},
+    "direction in a name": {"SequenceName": ("ep_b1000#1", "ep_b1000#12")},
+    "trace in a name": {"SequenceName": ("ep_b1000#1", "ep_b1000t")},
     "tube voltage": {"KVP": ("80", "140")},
     "kernel": {"ConvolutionKernel": ("Br40", "Br64")},
     "cardiac phase": {"NominalPercentageOfCardiacPhase": (30.0, 75.0)},

@@ -67,5 +67,5 @@ def read(path: Path, command: str, settings: Collection[str]) -> dict[str, Any]:
     values = {key: content[key] for key in content.keys() - tables} | tables.get(command, {})
     for key in values:
         if key not in settings:
-            raise unknown(f"setting of {command} in {path}", key, settings)
+            raise unknown("setting", key, settings, of=f"{command} in {path}")
     return values

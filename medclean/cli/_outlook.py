@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from medclean.cli._drawing import offscreen
 from medclean.log import size
 
 if TYPE_CHECKING:
@@ -33,10 +34,9 @@ def as_json(outlook: "Outlook") -> str:
 
 def as_text(outlook: "Outlook") -> str:
     """A table of the series, one of what is left out, and what a run would take."""
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False)
+    console = offscreen()
     series = Table(
         "series", "modality", "slices", "shape", "what", "weights", box=None, pad_edge=False
     )

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from textwrap import wrap
 from typing import Any, TypeAlias
 
+from medclean.cli._drawing import offscreen
 from medclean.log import printable
 
 WIDTH = 80  # columns, on a terminal and off it
@@ -34,7 +35,6 @@ def table(series: Sequence[Series]) -> str:
     Returns:
         ``""`` where there are none.
     """
-    from rich.console import Console
     from rich.text import Text
 
     worst = sorted(series, key=_order)
@@ -42,7 +42,7 @@ def table(series: Sequence[Series]) -> str:
     for verdict, word, line in [*_rows(worst), *_remarks(worst)]:
         text.append(f"{word:{INDENT}}", style=COLOURS.get(verdict, ""))
         text.append(line.rstrip() + "\n")
-    console = Console(highlight=False, soft_wrap=True)
+    console = offscreen(soft_wrap=True)
     with console.capture() as drawn:
         console.print(text, end="")
     return drawn.get().rstrip("\n")

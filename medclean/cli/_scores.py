@@ -5,6 +5,7 @@ from itertools import groupby
 from math import isinf, isnan
 from typing import TYPE_CHECKING
 
+from medclean.cli._drawing import offscreen
 from medclean.cli._notes import COMPARED, notes, p_value
 from medclean.log import printable
 
@@ -26,9 +27,7 @@ LARGE = 1e5  # from here on in thousands
 
 def tables(evaluated: "Evaluated") -> str:
     """All that is told, fit for the terminal that is there, or for 80 columns."""
-    from rich.console import Console
-
-    console = Console(highlight=False)
+    console = offscreen()
     with console.capture() as drawn:
         for table in _blocks(evaluated, console):
             console.print(table)

@@ -9,6 +9,7 @@ import typer
 from medclean.catalog import MODELS
 from medclean.checkpoints import shipped
 from medclean.cli._command import emit
+from medclean.cli._drawing import offscreen
 from medclean.errors import Exit
 
 if TYPE_CHECKING:
@@ -61,10 +62,9 @@ def _package(facts: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _table(rows: list[dict[str, Any]], *, options: bool) -> str:
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False)
+    console = offscreen()
     table = Table("model", "kind", "weights", "summary", box=None, pad_edge=False)
     for row in rows:
         weights = ", ".join(f"{w['modality']} ({w['licence']})" for w in row["weights"])

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from medclean.cli._command import emit
+from medclean.cli._drawing import offscreen
 from medclean.errors import Exit
 from medclean.jobs.prepare import PrepareJob
 from medclean.log import Log, printable
@@ -32,10 +33,9 @@ def prepare(
 
 def printable_table(summary: "Summary") -> str:
     """What was found, used and left out, and the last line."""
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False)
+    console = offscreen()
     found = Table(
         *("modality", "series", "used", "failed", "cases", "slices", "patients", *_SPLITS),
         box=None,

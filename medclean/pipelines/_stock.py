@@ -52,7 +52,9 @@ class Stock:
                 log.warn(f"{left.path} failed: it {left.reason}")
         for reason, count in Counter(refusal.why for refusal in self.refusals.values()).items():
             log.warn(f"{count} series skipped: {reason}")
-        if not self.found.series:
+        if not self.found.series and not any(
+            left.status == "failed" for left in self.found.left_out
+        ):
             log.warn(NOTHING)
 
     def tell(self, log: Log) -> None:

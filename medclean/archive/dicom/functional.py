@@ -11,7 +11,7 @@ from pydicom.datadict import dictionary_VR
 
 from medclean.archive.dicom.elements import Elements, Key, tag_of
 from medclean.archive.dicom.frames import Image
-from medclean.archive.dicom.values import PHILIPS_SCALE
+from medclean.archive.dicom.values import PHILIPS_SCALE, diffusion_in
 
 SHARED, PER_FRAME = "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"
 FRAME_TYPES = ("MRImageFrameTypeSequence", "CTImageFrameTypeSequence", "PETFrameTypeSequence")
@@ -183,11 +183,18 @@ def _contrast(groups: Groups) -> tuple[Hashable, ...]:
     places = (direction, *groups.unassigned)
     orientations = (numbers(level, "DiffusionGradientOrientation") for level in places)
     velocity = groups.macro("MRVelocityEncodingSequence")
+    timing = "MRTimingAndRelatedParametersSequence"
     return (
         groups.macro("FrameContentSequence").text("StackID"),
         groups.number("MREchoSequence", "EffectiveEchoTime", "EchoTime"),
         groups.number("MRModifierSequence", "InversionTimes", "InversionTime"),
+        groups.number(timing, "RepetitionTime", "RepetitionTime"),
+        groups.number(timing, "FlipAngle", "FlipAngle"),
+        groups.number("CTXRayDetailsSequence", "KVP", "KVP"),
+        groups.macro("CTReconstructionSequence").text("ConvolutionKernel")
+        or groups.classic("ConvolutionKernel"),
         groups.number("MRDiffusionSequence", "DiffusionBValue", "DiffusionBValue"),
+        diffusion_in(groups.classic("SequenceName")),
         diffusion.text("DiffusionDirectionality"),
         _rounded(next(filter(None, orientations), ())),
         _rounded(numbers(velocity, "VelocityEncodingDirection")),

@@ -48,7 +48,10 @@ NATIVE = {
 }
 _ALLOCATED = (8, 16, 32)
 _PIXELS = 0x7FE00000  # the group that begins with them
-_CONTRAST = ("EchoTime", "EchoNumbers", "InversionTime", "FlipAngle", "KVP")
+_CONTRAST = (
+    *("EchoTime", "EchoNumbers", "InversionTime", "RepetitionTime", "FlipAngle"),
+    "KVP",
+)
 _HEADS = {"HEAD", "BRAIN", "SKULL", "FACE", "HEADNECK", "ORBIT", "IAC", "WHOLEBODY", "SINUS", "JAW"}
 
 
@@ -76,7 +79,8 @@ class Header:
         spacing: Of rows and columns, mm.
         gap: Spacing Between Slices, else Slice Thickness, else 1; mm.
         contrast: What else tells images at one position apart, as far as stated: echo, inversion
-            time, flip angle, tube voltage, kernel, percentage of the cardiac cycle, diffusion.
+            and repetition time, flip angle, tube voltage, kernel, percentage of the cardiac cycle,
+            diffusion.
         time: What orders images of one position: temporal position, trigger time, frame reference
             time, acquisition date and time.
         trigger: Trigger Time, ms after the R wave.

@@ -4,6 +4,7 @@ pydicom would convert by VR and raise for bad ones; that one element is bad does
 who need another. Text is taken as ASCII: only code strings, UIDs, dates and numbers are read here.
 """
 
+import re
 from math import isfinite
 from struct import unpack
 from typing import NamedTuple, Protocol
@@ -21,6 +22,7 @@ _B_VALUES = (
 )
 _COMPONENTS = ("MAGNITUDE", "PHASE", "REAL", "IMAGINARY")  # as GE counts them
 _GE_OFFSET = 100_000  # GE adds a multiple of it to some b-values
+_NAMED = re.compile(r"_b(\d+)(.*)")
 _DIRECTIONS = (  # three numbers in one element, or in three that follow each other
     (0x0019, "SIEMENS MR HEADER", (0x0E,)),
     (0x0019, "GEMS_ACQU_01", (0xBB, 0xBC, 0xBD)),
@@ -169,12 +171,24 @@ def diffusion(data: Values) -> tuple[float | None, str, tuple[float, ...]]:
     Of the directions of vendors only those of a b-value above 0 are believed: elsewhere the
     elements may serve another purpose. The axes differ by vendor, which does not matter here.
     """
-    value = b_value(data)
+    value, kind = b_value(data), text(data, "DiffusionDirectionality")
+    if value is None:
+        value, named = diffusion_in(text(data, "SequenceName"))
+        kind = kind or named
     if value == 0:
         return value, "", ()
     found = reals(data, "DiffusionGradientOrientation", 3) or (value and _direction(data)) or ()
     direction = tuple(round(along, 3) + 0.0 for along in found)
-    return value, text(data, "DiffusionDirectionality"), direction if any(direction) else ()
+    return value, kind, direction if any(direction) else ()
+
+
+def diffusion_in(sequence: str) -> tuple[float | None, str]:
+    """b-value and direction in a Sequence Name of Siemens, where nothing else may say them.
+
+    ``ep_b1000#12`` is direction 12, ``ep_b1000t`` the trace, ``*ep_b0`` neither.
+    """
+    found = _NAMED.search(sequence)
+    return (float(found[1]), found[2]) if found else (None, "")
 
 
 def b_value(data: Values) -> float | None:
