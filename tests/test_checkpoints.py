@@ -109,7 +109,7 @@ def test_a_checkpoint_needs_its_card(path):
 
 def test_a_card_that_is_no_json_says_what_to_do(path):
     path.with_suffix(".json").write_text("{not json")
-    with pytest.raises(MissingError, match="is no JSON .*; copy it anew"):
+    with pytest.raises(MissingError, match=r"is no JSON .*; copy it anew"):
         checkpoints.load(str(path))
 
 
