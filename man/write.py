@@ -112,8 +112,8 @@ MORE = {
             "What was done to each series beside removing noise is measured: bias of the mean, "
             "structure in what was removed, edges, noise that is left, and the greatest spot of a "
             "lesion's size. Each is that of the whole series or of its worst frame, whichever is "
-            "worse, and so --fail-on judges it; see medclean-run(5). A series that crosses a limit of --fail-on has failed, is "
-            "not written, and stops no other; edges fail below their limit, the others above "
+            "worse, and so --fail-on judges it; see medclean-run(5). A series that crosses a "
+            "limit of --fail-on has failed, is not written, and stops no other; edges fail below their limit, the others above "
             "theirs. A figure that cannot be measured crosses every limit, but HU concern CT "
             "alone and % the others. A series that crossed one is not computed again, unless "
             "its files change or --overwrite asks for it.",
