@@ -110,13 +110,13 @@ MORE = {
             "is foreseen as far as it shows without decoding: pixels that are cut off, frames that "
             "are missing, no decoder; not what only a decoder finds within compressed pixels.",
             "What was done to each series beside removing noise is measured: bias of the mean, "
-            "structure in what was removed, edges, noise that is left, and the greatest spot of a "
-            "lesion's size. Each is that of the whole series or of its worst frame, whichever is "
-            "worse, and so --fail-on judges it; see medclean-run(5). A series that crosses a "
-            "limit of --fail-on has failed, is not written, and stops no other; edges fail below their limit, the others above "
-            "theirs. A figure that cannot be measured crosses every limit, but HU concern CT "
-            "alone and % the others. A series that crossed one is not computed again, unless "
-            "its files change or --overwrite asks for it.",
+            "structure in what was removed, edges, noise that is left, and the greatest spot of a"
+            " lesion's size. Each is that of the whole series or of its worst frame, whichever is"
+            " worse, and so --fail-on judges it; see medclean-run(5). A series that crosses a "
+            "limit of --fail-on has failed, is not written, and stops no other; edges fail below "
+            "their limit, the others above theirs. A figure that cannot be measured crosses every"
+            " limit, but HU concern CT alone and % the others. A series that crossed one is not "
+            "computed again, unless its files change or --overwrite asks for it.",
             "Progress goes to standard error. Standard output carries the safety figures, those "
             "of the worst series first (~ is amber, ! is red), and one line at the end, or with "
             "--json the tally and all figures.",
