@@ -15,5 +15,5 @@ def offscreen(*, soft_wrap: bool = False) -> "Console":
     """
     from rich.console import Console
 
-    terminal = sys.stdout.isatty()
+    terminal = sys.stdout.isatty() or None  # None: FORCE_COLOR may have a say
     return Console(file=StringIO(), force_terminal=terminal, highlight=False, soft_wrap=soft_wrap)

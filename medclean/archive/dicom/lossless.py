@@ -140,7 +140,11 @@ def _codes(segment: bytes) -> dict[int, tuple[int, ...]]:
         values = segment[1 + _COUNTS :][: sum(counts)]
         by_value = dict(zip(values, np.repeat(range(1, _COUNTS + 1), [*counts]), strict=False))
         taken = sum(count << _COUNTS - length for length, count in enumerate(counts, 1))
-        if len(by_value) == sum(counts) and max(by_value) <= _WIDEST and taken <= 1 << _COUNTS:
+        if (
+            len(by_value) == sum(counts)
+            and max(by_value, default=0) <= _WIDEST
+            and taken <= 1 << _COUNTS
+        ):
             lengths = (int(by_value.get(value, 0)) for value in range(_WIDEST + 1))
             found[segment[0]] = tuple(lengths)
         segment = segment[1 + _COUNTS + sum(counts) :]
