@@ -222,6 +222,16 @@ def test_b_values_of_vendors_are_told_apart(tmp_path, group, creator, number, vr
     assert stacks(series) == [[0, 2], [1, 3]]
 
 
+def test_repetition_times_that_the_heart_sets_part_nothing(tmp_path):
+    for place, time in enumerate(("812", "830", "801", "830", "845")):
+        data = dicoms.image(
+            modality="MR", number=place + 1, position=(0.0, 0.0, 2.5 * place), RepetitionTime=time
+        )
+        dicoms.save(data, tmp_path / f"{place}.dcm")
+    (series,) = series_in(tmp_path)
+    assert stacks(series) == [[0, 1, 2, 3, 4]]
+
+
 APART = {  # what may differ between images that are alike in all else; "" leaves it out
     "echo": {"EchoNumbers": ("1", "2"), "EchoTime": ("", "")},
     "flip angle": {"FlipAngle": ("5", "15")},

@@ -38,6 +38,7 @@ class Image(NamedTuple):
         spacing: Of rows and columns, mm.
         gap: To the next slice where positions do not tell, mm.
         contrast: What images of one stack have in common: echo, inversion, diffusion, stack.
+        repetition: Repetition Time, ms.
         time: What orders images of one position.
         moment: Temporal position, where it is stated.
         trigger: Trigger delay, ms after the R wave.
@@ -56,6 +57,7 @@ class Image(NamedTuple):
     spacing: tuple[float, ...] | None = None
     gap: float = 1.0
     contrast: tuple[Hashable, ...] = ()
+    repetition: float | None = None
     time: tuple[float, float, float, str, tuple[int, ...]] = (0.0, 0.0, 0.0, "", ())
     moment: float | None = None
     trigger: float | None = None

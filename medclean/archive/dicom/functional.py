@@ -20,6 +20,7 @@ UNASSIGNED = (  # what legacy conversion found no other place for
     "UnassignedSharedConvertedAttributesSequence",
 )
 _NOTHING = Elements(b"", 0, 0)
+_TIMING = "MRTimingAndRelatedParametersSequence"
 _PHILIPS_FRAME = "Philips MR Imaging DD 005"  # the creator of a sequence in each frame
 _BINARY = {"FD": "d", "FL": "f", "UL": "L", "SL": "l", "US": "H", "SS": "h"}
 
@@ -140,6 +141,7 @@ def _image(groups: Groups, data: Elements) -> Image:
         spacing=spacing if spacing and min(spacing) > 0 else None,
         gap=abs(gap[0] if gap else 0.0) or 1.0,
         contrast=_contrast(groups),
+        repetition=groups.number(_TIMING, "RepetitionTime", "RepetitionTime"),
         time=(
             moment or 0.0,
             trigger or 0.0,
@@ -183,13 +185,11 @@ def _contrast(groups: Groups) -> tuple[Hashable, ...]:
     places = (direction, *groups.unassigned)
     orientations = (numbers(level, "DiffusionGradientOrientation") for level in places)
     velocity = groups.macro("MRVelocityEncodingSequence")
-    timing = "MRTimingAndRelatedParametersSequence"
     return (
         groups.macro("FrameContentSequence").text("StackID"),
         groups.number("MREchoSequence", "EffectiveEchoTime", "EchoTime"),
         groups.number("MRModifierSequence", "InversionTimes", "InversionTime"),
-        groups.number(timing, "RepetitionTime", "RepetitionTime"),
-        groups.number(timing, "FlipAngle", "FlipAngle"),
+        groups.number(_TIMING, "FlipAngle", "FlipAngle"),
         groups.number("CTXRayDetailsSequence", "KVP", "KVP"),
         groups.macro("CTReconstructionSequence").text("ConvolutionKernel")
         or groups.classic("ConvolutionKernel"),

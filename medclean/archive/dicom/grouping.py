@@ -80,7 +80,8 @@ def groups(
     notes: set[str] = set()
     gaps: list[tuple[int, str]] = []
     broken = frozenset(index for index, header in enumerate(headers) if header.broken)
-    for stack in (stack for alike in members.values() for stack in _stacked(alike)):
+    kinds = (alike for found in members.values() for alike in _by_repetition(found))
+    for stack in (stack for alike in kinds for stack in _stacked(alike)):
         parts, odd = _even(stack)
         for part in (whole for even in parts for whole in _whole(even, broken)):
             first = part.stack[0].frame.instance
@@ -105,6 +106,7 @@ def images_of(header: Header, instance: Instance) -> tuple[Image, ...]:
         spacing=header.spacing,
         gap=header.gap,
         contrast=header.contrast,
+        repetition=header.repetition,
         time=(*header.time, (header.instance_number or 0,)),
         moment=header.time[0] or None,
         trigger=header.trigger,
@@ -136,6 +138,19 @@ def _key(header: Header, image: Image) -> tuple[Hashable, ...]:
 
 def _rounded(values: Iterable[float] | None, digits: int) -> tuple[float, ...]:
     return tuple(round(value, digits) + 0.0 for value in values or ())
+
+
+def _by_repetition(alike: Stack) -> list[Stack]:
+    """Images apart by their repetition time, which is another contrast.
+
+    Where each position has a time of its own, it is the heart that sets it, and it tells nothing.
+    """
+    times = dict.fromkeys(member.image.repetition for member in alike)
+    places = by_place(alike) if len(times) > 2 and normal_of(alike[0].image) is not None else []
+    alone = all(len({member.image.repetition for member in place}) == 1 for place in places)
+    if alone and len(times) > len(places) / 2 > 0:
+        return [alike]
+    return [[member for member in alike if member.image.repetition == time] for time in times]
 
 
 def _stacked(alike: Stack) -> list[Stack]:

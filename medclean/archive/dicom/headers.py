@@ -48,10 +48,7 @@ NATIVE = {
 }
 _ALLOCATED = (8, 16, 32)
 _PIXELS = 0x7FE00000  # the group that begins with them
-_CONTRAST = (
-    *("EchoTime", "EchoNumbers", "InversionTime", "RepetitionTime", "FlipAngle"),
-    "KVP",
-)
+_CONTRAST = ("EchoTime", "EchoNumbers", "InversionTime", "FlipAngle", "KVP")
 _HEADS = {"HEAD", "BRAIN", "SKULL", "FACE", "HEADNECK", "ORBIT", "IAC", "WHOLEBODY", "SINUS", "JAW"}
 
 
@@ -79,8 +76,8 @@ class Header:
         spacing: Of rows and columns, mm.
         gap: Spacing Between Slices, else Slice Thickness, else 1; mm.
         contrast: What else tells images at one position apart, as far as stated: echo, inversion
-            and repetition time, flip angle, tube voltage, kernel, percentage of the cardiac cycle,
-            diffusion.
+            time, flip angle, tube voltage, kernel, percentage of the cardiac cycle, diffusion.
+        repetition: Repetition Time, ms.
         time: What orders images of one position: temporal position, trigger time, frame reference
             time, acquisition date and time.
         trigger: Trigger Time, ms after the R wave.
@@ -129,6 +126,7 @@ class Header:
     spacing: tuple[float, ...] | None
     gap: float
     contrast: tuple[Hashable, ...]
+    repetition: float | None
     time: tuple[float, float, float, str]
     trigger: float | None
     vendor_scale: float | None
@@ -255,6 +253,7 @@ def header_of(found: Glance, path: str, selection: Selection = EVERYTHING) -> He
             real(data, "NominalPercentageOfCardiacPhase") if trigger is None else None,
             *diffusion(data),
         ),
+        repetition=number(data, "RepetitionTime"),
         time=(
             number(data, "TemporalPositionIdentifier") or 0.0,
             number(data, "TriggerTime") or 0.0,
