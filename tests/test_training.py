@@ -45,6 +45,7 @@ from medclean.signals import Stop
 from medclean.training import cards, state
 from medclean.training.machine import Machine
 from medclean.training.noise import Noise
+from medclean.training.pairs import Pairing
 from medclean.training.record import toml
 from medclean.training.samples import Samples, batches
 from medclean.training.slices import averaged, cached, clean_enough
@@ -57,10 +58,14 @@ GIVEN = Given("au", 200.0, (1.0, 1.0, 1.0), "MR")
 
 
 @pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Threads would wait for each other longer than they compute on images this small."""
+def cheap():
+    """Threads would wait for each other longer than they compute on images this small.
+
+    BM3D takes longer than all else of such a run.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SLURM_CPUS_PER_TASK", "1")
+        patch.setattr("medclean.training.cards.RIVALS", ("nlm",))
         yield
 
 
@@ -257,6 +262,7 @@ def test_a_batch_that_does_not_fit_names_one_that_does(dataset, tmp_path, monkey
         train(whole, Log(quiet=True))
 
 
+@pytest.mark.usefixtures("no_curves")
 def test_several_seeds_are_runs_of_their_own_and_are_summed_up(unbroken, dataset, tmp_path):
     summary = train(job(dataset, tmp_path / "runs", seeds=2), QUIET)
     assert summary == tmp_path / "runs" / "seeds.json"
@@ -331,7 +337,8 @@ def samples(dataset, tmp_path):
     slices = cached(
         gather(dataset, found).cases, tmp_path / "cache", report=lambda line: None, stop=Stop()
     )
-    return Samples(slices, Noise("gaussian:sigma=0..0.2|rician:sigma=10au"), (16,), (3,), 1, seed=5)
+    noise = Noise("gaussian:sigma=0..0.2|rician:sigma=10au")
+    return Samples(slices, Pairing(noise), (16,), (3,), 1, seed=5)
 
 
 def test_a_batch_depends_on_seed_and_number_alone(samples):
@@ -350,8 +357,12 @@ def replace_workers(count):
     return CPU._replace(workers=count)
 
 
+def noised(samples, noise):
+    return replace(samples, pairing=Pairing(Noise(noise)))
+
+
 def test_given_sigma_is_that_of_the_noise_in_the_batch(samples):
-    gaussian = replace(samples, noise=Noise("gaussian:sigma=0.02..0.2"), patch=(64,), batch=(16,))
+    gaussian = replace(noised(samples, "gaussian:sigma=0.02..0.2"), patch=(64,), batch=(16,))
     batch = next(batches(gaussian, 0, CPU))
     measured = (batch.noisy - batch.clean).std(dim=(1, 2, 3))
     torch.testing.assert_close(measured, batch.given.sigma.flatten(), rtol=0.05, atol=0)
@@ -360,7 +371,7 @@ def test_given_sigma_is_that_of_the_noise_in_the_batch(samples):
 
 def test_a_batch_is_normalised_by_the_scale_of_the_noisy_series(samples):
     """Rician noise as strong as the image makes the series brighter than the clean one."""
-    strong = replace(samples, noise=Noise("rician:sigma=1"), batch=(16,))
+    strong = replace(noised(samples, "rician:sigma=1"), batch=(16,))
     batch = next(batches(strong, 0, CPU))
     assert batch.given.scale.max() <= 1.1  # the intensity augmentation
     assert batch.given.scale.min() >= 0.8
@@ -369,7 +380,7 @@ def test_a_batch_is_normalised_by_the_scale_of_the_noisy_series(samples):
 
 
 def test_neighbouring_slices_have_their_own_noise(samples):
-    stacks = replace(samples, context=3, noise=Noise("gaussian:sigma=0.1"))
+    stacks = replace(noised(samples, "gaussian:sigma=0.1"), context=3)
     batch = next(batches(stacks, 0, CPU))
     assert batch.noisy.shape == (3, 3, 16, 16)
     assert batch.clean.shape == (3, 1, 16, 16)

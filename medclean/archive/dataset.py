@@ -4,8 +4,8 @@ import csv
 import hmac
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from medclean.archive.dicom.parse import parse_header
 from medclean.archive.nifti.header import sidecar
 from medclean.archive.nifti.scan import look
 from medclean.archive.series import LeftOut, Scan, Series
-from medclean.archive.splits import SPLITS, dealt, parts_of_fold
+from medclean.archive.splits import POOLS, SPLITS, dealt, parts_of_fold
 from medclean.errors import DataError, NothingToDo, UsageError
 from medclean.volume import Volume, scale_of
 
@@ -40,6 +40,7 @@ class Case:
         group: Index in ``series.groups``.
         noise: Standard deviation of its noise as a share of its scale, where that is known.
         normaliser: What brings it to a network's range; ``""`` is the usual one of its modality.
+        noisy: The noisy one of a pair of which this is the clean one, where pairs are asked for.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Case:
     group: int = 0
     noise: float | None = None
     normaliser: str = ""
+    noisy: "Case | None" = None
 
     @property
     def modality(self) -> str:
@@ -82,12 +84,14 @@ class Dataset:
         stated: Split by patient, where ``participants.tsv`` has a column ``split``.
         description: ``dataset_description.json``, empty where there is none.
         one_patient: Nothing told the patients apart, so that they count as one.
+        pools: Clean or noisy, by patient, where the data set has dealt such.
     """
 
     cases: tuple[Case, ...]
     stated: Mapping[str, str]
     description: Mapping[str, Any]
     one_patient: bool
+    pools: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def modality(self) -> str:
@@ -105,7 +109,9 @@ class Dataset:
         return sorted({case.body_part for case in self.cases} - {""})
 
 
-def prepared(root: Path, *, modality: str | None = None, fold: int | None = None) -> Dataset:
+def prepared(
+    root: Path, *, modality: str | None = None, fold: int | None = None, pairs: bool = False
+) -> Dataset:
     """The cases of a folder that ``medclean prepare`` wrote, with the splits that it recorded.
 
     The noisy one of a pair is no case: nothing is learnt from it alone.
@@ -114,6 +120,7 @@ def prepared(root: Path, *, modality: str | None = None, fold: int | None = None
         root: The folder.
         modality: Which of several to take.
         fold: Which fold to hold out, in place of the test split.
+        pairs: Take the clean ones of pairs alone, with their noisy ones.
 
     Raises:
         UsageError: ``cases.json`` is of another format, has other modalities, or no such fold.
@@ -125,17 +132,25 @@ def prepared(root: Path, *, modality: str | None = None, fold: int | None = None
         has = f"{known.folds} folds, from 0 on" if known.folds else "no folds"
         raise UsageError(f"--fold {fold}: {root} has {has}; prepare it with --folds N")
     entries = [e for e in known.cases if not e["noisy"] and modality in (None, e["modality"])]
+    if pairs:
+        entries = [entry for entry in entries if entry["pair"]]
     if not entries:
-        what = f"no {modality} image" if modality else "no image"
-        raise NothingToDo(f"{root} holds {what} that could be learnt from")
+        what = "no pair" if pairs else f"no {modality} image" if modality else "no image"
+        how = "; prepare it with --pair-by" if pairs else ""
+        raise NothingToDo(f"{root} holds {what} that could be learnt from{how}")
     cases = tuple(case for entry in entries for case in _recorded(root, entry, known))
+    if pairs:
+        partners = {entry["case"]: entry for entry in known.cases}
+        noisy = [c for e in entries for c in _recorded(root, partners[e["pair"]], known)]
+        cases = tuple(replace(c, noisy=n) for c, n in zip(cases, noisy, strict=True))
     _one_modality(cases)
     parts = parts_of_fold(fold, known.folds or 0) if fold is not None else {}
     stated = {
         patient: parts[home["fold"]] if parts else str(home["split"])
         for patient, home in known.patients.items()
     }
-    return Dataset(cases, stated, known.description, False)
+    pools = {p: str(home["pool"]) for p, home in known.patients.items() if "pool" in home}
+    return Dataset(cases, stated, known.description, False, pools)
 
 
 def gather(root: Path, scan: Scan, *, patient: str | None = None) -> Dataset:
@@ -200,6 +215,31 @@ def split(dataset: Dataset, shares: Mapping[str, float], seed: int) -> dict[str,
             "--patient REGEX), or hold nobody out with --validation 0 --test 0"
         )
     return {name: [c for c in dataset.cases if home[c.patient] == name] for name in SPLITS}
+
+
+def pools(cases: Sequence[Case], stated: Mapping[str, str], seed: int) -> dict[str, list[Case]]:
+    """Give each patient, with all cases, to the clean or the noisy pool of an unpaired training.
+
+    Args:
+        cases: Of the training split.
+        stated: Pool by patient, where the data set has dealt some.
+        seed: Key of the hash in whose order the others come.
+
+    Raises:
+        DataError: A pool is empty.
+    """
+    patients = {case.patient for case in cases}
+    home = {patient: stated[patient] for patient in patients & stated.keys()}
+    new = sorted(patients - home.keys(), key=lambda patient: _keyed(patient, seed))
+    even = dict.fromkeys(POOLS, 1.0)
+    home |= dealt(((p, ("",)) for p in new), ((("",), pool) for pool in home.values()), even)
+    found = {pool: [c for c in cases if home[c.patient] == pool] for pool in POOLS}
+    if not all(found.values()):
+        raise DataError(
+            f"{len(patients)} patient in the training split: a model that learns unpaired needs "
+            "clean images of one and noisy ones of another; bring more patients"
+        )
+    return found
 
 
 def _recorded(root: Path, entry: Entry, known: Cases) -> Iterable[Case]:

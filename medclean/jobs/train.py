@@ -11,10 +11,13 @@ from medclean.jobs._setting import Setting
 STEPS = 10_000
 """Length of a run where nobody says."""
 
+NOISE = ("gaussian:sigma=0..0.3|rician:sigma=0..0.3",)
+"""What is added where nobody says what makes images noisy."""
+
 
 @dataclass(frozen=True)
 class TrainJob:
-    """Train a network on clean images that noise is added to on the fly."""
+    """Train a network on clean images that are made noisy on the fly, or on recorded pairs."""
 
     dataset: Annotated[
         Path,
@@ -37,11 +40,44 @@ class TrainJob:
         tuple[str, ...],
         Setting(
             "Noise that is added, in order where there are several; a range draws its level, 'A|B' "
-            "one of several for each sample.",
+            f"one of several for each sample. {NOISE[0]} if neither --mask nor --pairs is given.",
             "result",
             metavar="SPEC",
         ),
-    ] = ("gaussian:sigma=0..0.3|rician:sigma=0..0.3",)
+    ] = ()
+    mask: Annotated[
+        str | None,
+        Setting(
+            "Sample the k-space of whole slices in part, as in 'gaussian-1d:ratio=0.3|radial', and "
+            "learn to undo that; after --noise, where that is given, too.",
+            "result",
+            metavar="SPEC",
+        ),
+    ] = None
+    pairs: Annotated[
+        bool,
+        Setting(
+            "Learn from the noisy and clean images that `prepare --pair-by` has paired, as they "
+            "are.",
+            "result",
+        ),
+    ] = False
+    realisations: Annotated[
+        int,
+        Setting(
+            "Draws that are kept of each series, of noise that is too slow to be drawn for each "
+            "patch.",
+            "result",
+        ),
+    ] = 4
+    augment: Annotated[
+        Literal["all", "flips", "none"],
+        Setting(
+            "How patches are varied: all is flips, turns, stretching, bending, brightness, "
+            "contrast and gamma.",
+            "result",
+        ),
+    ] = "all"
     modality: Annotated[
         Literal["MR", "CT", "PT"] | None,
         Setting("Modality of NIfTI files that do not state it.", "result"),
@@ -144,7 +180,8 @@ class TrainJob:
     ] = None
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch", "patch", "accumulate", "every", "patience", "seeds"):
+        counts = ("steps", "batch", "patch", "accumulate", "every", "patience", "seeds")
+        for name in (*counts, "realisations"):
             value = getattr(self, name)
             if value is not None and min(value if isinstance(value, tuple) else (value,)) < 1:
                 raise ValueError(f"{name} is {value}, expected at least 1")
@@ -160,7 +197,14 @@ class TrainJob:
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise ValueError(f"{name} is {value:g}, expected above 0")
+        if self.pairs and (self.noise or self.mask is not None):
+            raise ValueError("pairs are noisy as they are; expected no noise and no mask with them")
         check_shares(self.validation, self.test)
+
+    @property
+    def noises(self) -> tuple[str, ...]:
+        """What is added to clean images, in order."""
+        return self.noise if self.noise or self.pairs or self.mask is not None else NOISE
 
     def length(self, slices: int) -> int:
         """Steps of a run over so many slices."""

@@ -3,10 +3,11 @@
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from medclean.archive.cases import CASES
-from medclean.archive.dataset import Case, Dataset, gather, prepared, split
+from medclean.archive.dataset import Case, Dataset, gather, pools, prepared, split
 from medclean.archive.limits import Limits, limited, limits
 from medclean.archive.runs import refuse_overlap
 from medclean.archive.runs.lock import hold
@@ -22,10 +23,10 @@ from medclean.learning.processes import by_first
 from medclean.log import Log
 from medclean.pipelines._inputs import Inputs, find
 from medclean.signals import Stop, stop_on_signals
-from medclean.training import begin, cards, seeds, state
+from medclean.training import begin, cards, seeds, sources, state
 from medclean.training.loop import Run
 from medclean.training.machine import machine
-from medclean.training.noise import Noise
+from medclean.training.pairs import Pairing
 from medclean.training.record import toml
 from medclean.training.samples import Samples, batches
 from medclean.training.slices import Slices, cached
@@ -67,26 +68,31 @@ def train(job: TrainJob, log: Log) -> Path:
 
 def _train(job: TrainJob, log: Log, world: World) -> tuple[Path, Card]:
     """What each process does; the first of them looks, writes and speaks for all."""
-    noise = Noise(*job.noise)
     where = machine(job.device, job.precision, job.workers, tf32=job.tf32, world=world)
     begin.check_batches(job, world.size)
     model = begin.network(job)
     refuse_overlap(job.out, [job.dataset])
     data = by_first(lambda: _dataset(job, log))
-    noise = noise.fitting(data.modality)
-    if noise.specs != job.noise:
-        log.say(f"noise for {data.modality}: {', then '.join(noise.specs)}")
+    pairing = Pairing.of(job, data.modality)
     parts = split(data, shares_of(job.validation, job.test), job.split_seed)
+    if model.learns_from == "unpaired":
+        two = pools(parts["train"], data.pools, job.split_seed)
+        parts |= {"train": two["noisy"], "clean": two["clean"]}
+    specs = pairing.specs(job)
+    if specs != [*job.noise]:
+        log.say(f"what makes {data.modality} images noisy: {', then '.join(specs)}")
     begin.initialise(model, job, data.modality)
     begin.check_schedule(job, validates=bool(parts["validation"]))
     begin.prepare(job, model)
     with ExitStack() as held, stop_on_signals(AGAIN) as stop:
         by_first(lambda: _claimed(job, held))
-        slices = by_first(lambda: _cached(job, parts, log, stop))
-        samples = {name: Samples.of(job, slices[name], noise, model.context) for name in slices}
+        slices = by_first(lambda: _cached(job, parts, pairing, log, stop))
+        clean = slices.pop("clean", None)
+        samples = {name: Samples.of(job, model, slices[name], pairing) for name in slices}
+        samples["train"] = replace(samples["train"], others=clean)
         judges = {name: Validation(samples[name]) for name in samples}
         steps = job.length(sum(len(series.slices) for series in slices["train"].series))
-        card = cards.card_of(job, model, data, parts, noise=noise, steps=steps)
+        card = cards.card_of(job, model, data, parts, noise=specs, steps=steps)
         run = Run(job, model, where, steps=steps, card=card, held=judges.get("validation"))
         if run.resume():
             log.say(f"going on after step {run.stepper.done} of {steps}")
@@ -108,12 +114,19 @@ def _claimed(job: TrainJob, held: ExitStack) -> None:
 
 
 def _cached(
-    job: TrainJob, parts: Mapping[str, Sequence[Case]], log: Log, stop: Stop
+    job: TrainJob, parts: Mapping[str, Sequence[Case]], pairing: Pairing, log: Log, stop: Stop
 ) -> dict[str, Slices]:
-    """The slices of each split that has cases."""
+    """The slices of each split that has cases, with the noisy versions that are kept."""
     with state.given_up(job.out):
+        sources.claim(job.out / "state", parts)
         return {
-            name: cached(cases, job.out / "state" / name, report=log.say, stop=stop)
+            name: cached(
+                cases,
+                job.out / "state" / name,
+                report=log.say,
+                stop=stop,
+                kept=pairing.kept(job, name),
+            )
             for name, cases in parts.items()
             if cases
         }
@@ -122,9 +135,10 @@ def _cached(
 def _dataset(job: TrainJob, log: Log) -> Dataset:
     """The images in the data set's folder, and whose they are."""
     if (job.dataset / CASES).is_file():
-        return prepared(job.dataset, modality=job.modality, fold=job.fold)
-    if job.fold is not None:
-        raise UsageError(f"--fold {job.fold}: {job.dataset} was not made by `medclean prepare`")
+        return prepared(job.dataset, modality=job.modality, fold=job.fold, pairs=job.pairs)
+    for flag, given in (("--fold", job.fold is not None), ("--pairs", job.pairs)):
+        if given:
+            raise UsageError(f"{flag}: {job.dataset} was not made by `medclean prepare`")
     inputs = Inputs.of([job.dataset])
     within = limits()
     memory = within.memory or None

@@ -18,7 +18,7 @@ def network(job: TrainJob) -> Model:
     """What ``job.model`` names, with weights from the seed.
 
     Raises:
-        UsageError: No such model or option, nothing in it learns, or it learns from other images.
+        UsageError: No such model or option, or nothing in it learns.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(job.seed)
@@ -26,11 +26,6 @@ def network(job: TrainJob) -> Model:
     if not model.turns(0.0):
         names = [name for name in MODELS if MODELS.entry(name).facts["kind"] in ("network", "gan")]
         raise UsageError(f"{job.model} has nothing to train; networks are {', '.join(names)}")
-    if model.learns_from != "pairs":
-        raise UsageError(
-            f"{job.model} learns from {model.learns_from} images; "
-            "`medclean train` makes pairs of clean and noisy ones"
-        )
     return model
 
 

@@ -22,7 +22,6 @@ from medclean.learning.processes import rank
 from medclean.models._base import Model
 from medclean.options import parse
 from medclean.signals import Stop
-from medclean.training.noise import Noise
 from medclean.training.samples import normaliser_for
 from medclean.training.validation import Validation, denoised, engine
 
@@ -36,7 +35,7 @@ def card_of(
     data: Dataset,
     parts: Mapping[str, Sequence[Case]],
     *,
-    noise: Noise,
+    noise: Sequence[str],
     steps: int,
 ) -> Card:
     """All that is known before the first step."""
@@ -49,7 +48,7 @@ def card_of(
         body_parts=data.body_parts,
         data=list(about.get("SourceDatasets", ())) or [_unnamed(about)],
         patients={name: len({case.patient for case in cases}) for name, cases in parts.items()},
-        noise=", then ".join(noise.specs),
+        noise=", then ".join(noise),
         training={**_settings(job), "steps": steps, "torch": torch.__version__},
         version=_version(),
         licence=str(about.get("License", "")),
@@ -109,12 +108,12 @@ def bf16_difference(model: Model, held: Validation, device: torch.device) -> dic
     """
     noise, bias = [0.0], [0.0]
     full, half = (engine(model, held.normaliser, device, bf16=bf16) for bf16 in (False, True))
-    for image in held:
-        exact, rounded = denoised(full, image), denoised(half, image)
-        removed = exact - image.noisy[len(image.noisy) // 2]
+    for _, pair in held:
+        exact, rounded = denoised(full, pair), denoised(half, pair)
+        removed = exact - pair.noisy[len(pair.noisy) // 2]
         change = (rounded - exact).astype(np.float64)
         noise.append(float(np.sqrt(np.mean(change**2) / np.mean(removed.astype(np.float64) ** 2))))
-        bias.append(float(abs(change.mean()) / float(image.given.scale) * STORED))
+        bias.append(float(abs(change.mean()) / float(pair.given.scale) * STORED))
     return {"noise": max(noise), "bias": max(bias)}
 
 

@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from medclean.training.pictures import called
 from medclean.training.record import Row
 
 COLUMNS = 3
@@ -17,7 +18,7 @@ SCORES = {"psnr": "PSNR in dB", "ssim": "SSIM"}
 def draw(rows: Sequence[Row], title: str) -> bytes:
     """The rows of ``log.csv`` as PNG.
 
-    Columns ``psnr 0.1`` and ``ssim 0.1`` are drawn as one line a sigma, a column ``turn/loss``
+    Columns ``psnr 0.1`` and ``ssim 0.1`` are drawn as one line a level, a column ``turn/loss``
     beside ``validation turn/loss``.
     """
     names = list(dict.fromkeys(name for row in rows for name in row))
@@ -33,7 +34,7 @@ def draw(rows: Sequence[Row], title: str) -> bytes:
         if panel in scores:
             axes.set_title(f"{SCORES[panel]} of held-out slices, averaged weights")
             for name in (name for name in names if name.startswith(f"{panel} ")):
-                _plot(axes, rows, name, f"sigma {name.split()[1]}", marker=".")
+                _plot(axes, rows, name, called(name.partition(" ")[2]), marker=".")
         else:
             axes.set_title(panel)
             _plot(axes, rows, panel, "training")

@@ -24,8 +24,7 @@ class Noise:
             ``0..40HU`` is a range.
 
     Raises:
-        UsageError: No such noise, one that is too slow to be drawn for each patch, or a spec is
-            malformed.
+        UsageError: No such noise, or a spec is malformed.
     """
 
     def __init__(self, *specs: str) -> None:
@@ -34,21 +33,30 @@ class Noise:
         if not self._steps or not all(self._steps):
             raise UsageError("an empty noise; expected such as 'gaussian:sigma=0..0.3'")
 
+    @property
+    def slow(self) -> bool:
+        """Whether one takes whole slices, and longer than a patch may take."""
+        return any(getattr(known.cls, "slow", False) for step in self._steps for known in step)
+
+    @property
+    def levelled(self) -> bool:
+        """Whether one has a sigma, that can be set."""
+        return any(hasattr(known.cls, "sigma") for step in self._steps for known in step)
+
     def fitting(self, modality: str) -> "Noise":
         """The same for images of a modality, without alternatives that are of others only.
 
         Each is tried here, before a worker does.
 
         Raises:
-            UsageError: A wrong option, a level in another unit than the images', a step with no
-                alternative left, or no noise that validation could set the level of.
+            UsageError: A wrong option, a level in another unit than the images', or a step with no
+                alternative left.
         """
         rng = np.random.default_rng(0)
-        given = Given(UNITS[modality], 1.0, (1.0, 1.0, 1.0), modality)
+        given = Given(UNITS[modality], 1.0, (1.0, 1.0, 1.0), modality, sigma=0.01)
         fitting = Noise(*("|".join(_fitting(split(spec, "|"), given)) for spec in self.specs))
         for alternative in (known for step in fitting._steps for known in step):
             alternative.draw(rng)(np.ones((16, 16), np.float32), rng, given)
-        fitting.at(0.1, rng)
         return fitting
 
     def draw(self, rng: np.random.Generator) -> Chain:
@@ -58,10 +66,7 @@ class Noise:
     def at(self, level: float, rng: np.random.Generator) -> Chain:
         """The first alternative that has a sigma, at a level of one's choice; for validation.
 
-        The other steps are drawn.
-
-        Raises:
-            UsageError: No alternative has a sigma.
+        The other steps are drawn. One has a sigma: see ``levelled``.
         """
         chosen = {
             place: known
@@ -69,8 +74,6 @@ class Noise:
             for known in reversed(step)
             if hasattr(known.cls, "sigma")
         }
-        if not chosen:
-            raise UsageError("validation needs a noise with the option sigma, such as gaussian")
         first = min(chosen)
         levelled = chosen[first].made({**chosen[first].values, "sigma": str(level)}, {})
         drawn = self.draw(rng).noises
@@ -97,11 +100,6 @@ class _Alternative:
     def of(cls, text: str) -> "_Alternative":
         name, values = parse(text)
         thing = NOISES.provided(name)
-        if getattr(thing, "slow", False):
-            raise UsageError(
-                f"{name} needs whole slices, and too long for each patch; "
-                "train with a noise that does not, such as low-dose-approximate for CT"
-            )
         found = {key: RANGE.fullmatch(value) for key, value in values.items()}
         ranges = {
             key: (float(match[1]), float(match[2]), match[3] or "")

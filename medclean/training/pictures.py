@@ -12,25 +12,23 @@ from medclean.volume import Image
 
 COLUMNS = ("noisy", "denoised", "clean", "removed")
 SIDE = 2.6  # inches of a panel
-REACH = 3.0  # sigmas that the grey scale of what was removed spans on each side
+REACH = 3.0  # of the noise, that the grey scale of what was removed spans on each side
 
 
 class Example(NamedTuple):
     """A held-out slice.
 
     Attributes:
-        sigma: Of its noise, as a share of scale.
+        label: What its noise is called.
         noisy: ``(H, W)``, in real-world units; so are ``denoised`` and ``clean``.
         denoised: What the model made of it.
         clean: The truth.
-        scale: What 1 means.
     """
 
-    sigma: float
+    label: str
     noisy: Image
     denoised: Image
     clean: Image
-    scale: float
 
 
 def grid(examples: Sequence[Example], title: str) -> bytes:
@@ -40,7 +38,7 @@ def grid(examples: Sequence[Example], title: str) -> bytes:
     figure.suptitle(title)
     for row, example in enumerate(examples):
         low, high = (float(value) for value in np.percentile(example.clean, (0.5, 99.8)))
-        reach = REACH * example.sigma * example.scale
+        reach = REACH * (float(np.std(example.noisy - example.clean)) or 1.0)
         removed = example.noisy - example.denoised
         images = (example.noisy, example.denoised, example.clean, removed)
         for column, (name, image) in enumerate(zip(COLUMNS, images, strict=True)):
@@ -52,7 +50,12 @@ def grid(examples: Sequence[Example], title: str) -> bytes:
             if row == 0:
                 axes.set_title(name)
             if column == 0:
-                axes.set_ylabel(f"sigma {example.sigma:g}")
+                axes.set_ylabel(called(example.label))
     image_file = io.BytesIO()
     figure.savefig(image_file, format="png", dpi=80)
     return image_file.getvalue()
+
+
+def called(label: str) -> str:
+    """A noise in words: ``sigma 0.1`` for ``0.1``, a name as it is."""
+    return f"sigma {label}" if label[:1].isdigit() else label

@@ -7,63 +7,76 @@ same stream, and a resumed run goes on in it.
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from itertools import count
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import torch
-from scipy.ndimage import affine_transform
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from medclean.catalog import NORMALISERS
 from medclean.jobs.train import TrainJob
 from medclean.learning.batch import Batch
-from medclean.physics.noise._chain import Chain
+from medclean.models._base import Model
+from medclean.training.augmentation import adjusted
 from medclean.training.machine import Machine
-from medclean.training.noise import Noise
+from medclean.training.pairs import Pair, Pairing
 from medclean.training.slices import Slices
-from medclean.volume import Given, Image, scale_of
+from medclean.volume import Given, Image
 
 Arrays: TypeAlias = dict[str, Tensor]
-
-TURNED = 0.25  # share of the patches that are turned by any angle and stretched
-ANGLE = 15.0  # degrees
-STRETCH = (0.9, 1.1)
-BRIGHTNESS = (0.8, 1.1)  # factor on both images
-TRIES = 4  # patches to choose from where the first show nothing
 
 
 @dataclass(frozen=True)
 class Samples(Dataset[Arrays]):
-    """Patches of clean slices with noise.
+    """Patches of slices, noisy and clean.
 
     Attributes:
         slices: Where they are cut from.
-        noise: What is added.
+        pairing: How a noisy one and a clean one come to be.
         patch: Width in pixels, in each part of the run.
         batch: Patches a batch, in each part of the run.
         context: Neighbouring slices that a patch has.
         seed: Of the run.
+        learns_from: Of the model: it gets the clean patch, that of other slices, or none.
+        others: Whose clean patches those are; ``slices`` if not given.
         parts: Number of the batch that each part but the first begins with.
         share: Which of how many processes this one is; each makes its share of every batch.
     """
 
     slices: Slices
-    noise: Noise
+    pairing: Pairing
     patch: tuple[int, ...]
     batch: tuple[int, ...]
     context: int
     seed: int
+    learns_from: Literal["pairs", "unpaired", "noisy"] = "pairs"
+    others: Slices | None = None
     parts: tuple[int, ...] = ()
     share: tuple[int, int] = (0, 1)
 
     @classmethod
-    def of(cls, job: TrainJob, slices: Slices, noise: Noise, context: int) -> "Samples":
+    def of(
+        cls,
+        job: TrainJob,
+        model: Model,
+        slices: Slices,
+        pairing: Pairing,
+        others: Slices | None = None,
+    ) -> "Samples":
         """What a job asks for; all batches are of its first part, until ``staged`` says more."""
         sizes = job.batch * (len(job.patch) if len(job.batch) == 1 else 1)
-        return cls(slices, noise, job.patch, sizes, context, job.seed)
+        return cls(
+            slices,
+            pairing,
+            job.patch,
+            sizes,
+            model.context,
+            job.seed,
+            model.learns_from,
+            others,
+        )
 
     def staged(self, parts: Sequence[int], share: tuple[int, int]) -> "Samples":
         """The same with parts of the run that begin at these batches, for one of the processes."""
@@ -80,32 +93,36 @@ class Samples(Dataset[Arrays]):
     def sample(self, k: int, i: int, patch: int) -> dict[str, Image]:
         """Sample i of batch k: images ``(context, H, W)`` and ``(1, H, W)``, and what is known."""
         rng = np.random.default_rng((self.seed, k, i))
-        series = self.slices.series[int(rng.choice(len(self._odds), p=self._odds))]
-        axis, position = series.slices[int(rng.integers(len(series.slices)))]
-        stack = self.slices.stack(series, axis, position, self.context)
-        clean = cut(stack, patch, series.bright, rng)
-        noise = self.noise.draw(rng)
-        given = noise.given(series.given(axis))
-        noisy = np.stack([noise(image, rng, given) for image in clean])
-        scale = scale_of_noisy(self.slices.pool(series), noise, given, rng)
-        middle = self.context // 2
-        normaliser = NORMALISERS.make(normaliser_for(series.modality, series.normaliser))
-        images, known = normalised([noisy, clean[middle : middle + 1]], given, scale, normaliser)
-        factor = 1.0 if given.modality == "CT" else rng.uniform(*BRIGHTNESS)  # HU are HU
-        known = known.times(factor)
-        return {
-            "noisy": (images[0] * factor).astype(np.float32),
-            "clean": (images[1] * factor).astype(np.float32),
-            "scale": np.full((1, 1, 1), known.scale, np.float32),
-            "sigma": np.full((1, 1, 1), np.nan if known.sigma is None else known.sigma, np.float32),
+        noisy, clean, given = self._any(patch, rng)
+        if self.learns_from == "unpaired":
+            elsewhere = self if self.others is None else replace(self, slices=self.others)
+            _, clean, _ = elsewhere._any(patch, rng)
+        row = {
+            "noisy": noisy.astype(np.float32),
+            "clean": clean[None].astype(np.float32),
+            "scale": np.full((1, 1, 1), given.scale, np.float32),
+            "sigma": np.full((1, 1, 1), np.nan if given.sigma is None else given.sigma, np.float32),
             "spacing": np.reshape(given.spacing, (3, 1, 1, 1)).astype(np.float32),
         }
+        return {key: row[key] for key in row if self.learns_from != "noisy" or key != "clean"}
 
-    @cached_property
-    def _odds(self) -> Image:
-        """A series is drawn with the root of its slices, so that few do not fill the run."""
-        roots = np.sqrt([len(series.slices) for series in self.slices.series])
-        return roots / roots.sum()
+    def _any(self, patch: int, rng: np.random.Generator) -> tuple[Image, Image, Given]:
+        """A patch of any slice, noisy and clean, in the network's units; what is known of it."""
+        odds = _odds(self.slices)
+        series = self.slices.series[int(rng.choice(len(odds), p=odds))]
+        axis, position = series.slices[int(rng.integers(len(series.slices)))]
+        pair = self.pairing.patch(self.slices, (series, axis, position), patch, self.context, rng)
+        normaliser = NORMALISERS.make(normaliser_for(series.modality, series.normaliser))
+        noisy, clean, given = normalised(pair, normaliser)
+        if self.pairing.augment != "all":
+            return noisy, clean, given
+        return adjusted(noisy, clean, given, rng)
+
+
+def _odds(slices: Slices) -> Image:
+    """A series is drawn with the root of its slices, so that few do not fill the run."""
+    roots = np.sqrt([len(series.slices) for series in slices.series])
+    return roots / roots.sum()
 
 
 def batches(samples: Samples, start: int, machine: Machine) -> Iterator[Batch]:
@@ -135,71 +152,17 @@ def to_batch(arrays: Arrays, modality: str, device: torch.device) -> Batch:
     sigma = arrays["sigma"] if known else None
     spacing = arrays["spacing"].unbind(1)
     given = Given("1", arrays["scale"], spacing, modality, sigma)  # type: ignore[arg-type]  # tensors
-    return Batch(arrays["noisy"], given, arrays["clean"])
+    return Batch(arrays["noisy"], given, arrays.get("clean"))
 
 
-def cut(stack: Image, patch: int, bright: float, rng: np.random.Generator) -> Image:
-    """A patch of a slice and its neighbours: placed, flipped, turned, at times stretched.
-
-    Args:
-        stack: ``(context, H, W)``; mirrored at its edges where it is smaller than the patch.
-        patch: Width of the result.
-        bright: Value above which there is content.
-        rng: Decides.
-    """
-    turned = rng.random() < TURNED
-    width = patch + patch // 2 if turned else patch  # 1.36 of it is needed at most
-    for _ in range(TRIES):
-        piece = _piece(stack, width, rng)
-        if (piece > bright).mean() > 0.1:
-            break
-    piece = _turn(piece, patch, rng) if turned else piece
-    if rng.random() < 0.5:
-        piece = piece[:, :, ::-1]
-    return np.ascontiguousarray(np.rot90(piece, int(rng.integers(4)), (1, 2)), dtype=np.float32)
-
-
-def scale_of_noisy(pool: Image, noise: Chain, given: Given, rng: np.random.Generator) -> float:
-    """What the normaliser would find: the scale of the series with this noise."""
-    if given.modality == "CT":
-        return given.scale  # type: ignore[return-value]  # of one image, so a float
-    return scale_of(noise(np.asarray(pool), rng, given), given.modality)
-
-
-def normalised(
-    images: Sequence[Image], given: Given, scale: float, normaliser: Any
-) -> tuple[list[Image], Given]:
-    """Images in the network's units, all by the scale of the noisy series, and what is known."""
-    own = replace(given, scale=scale)
-    done = [normaliser.forward(image, own) for image in images]
-    return [image for image, _ in done], done[0][1]
+def normalised(pair: Pair, normaliser: Any) -> tuple[Image, Image, Given]:
+    """Noisy and clean in the network's units, by the scale of the noisy series; what is known."""
+    own = replace(pair.given, scale=pair.scale)
+    noisy, given = normaliser.forward(pair.noisy, own)
+    clean, _ = normaliser.forward(pair.clean, own)
+    return noisy, clean, given
 
 
 def normaliser_for(modality: str, stated: str = "") -> str:
     """What brings images to a network's range: as their data set states, else by modality."""
     return stated or ("ct" if modality == "CT" else "scale")
-
-
-def _piece(stack: Image, width: int, rng: np.random.Generator) -> Image:
-    """A window of this width, anywhere."""
-    _, rows, columns = stack.shape
-    top = int(rng.integers(max(rows - width, 0) + 1))
-    left = int(rng.integers(max(columns - width, 0) + 1))
-    piece = np.asarray(stack[:, top : top + width, left : left + width])
-    missing = [(0, 0), *((0, width - side) for side in piece.shape[1:])]
-    return np.pad(piece, missing, mode="symmetric") if sum(missing[1] + missing[2]) else piece
-
-
-def _turn(piece: Image, patch: int, rng: np.random.Generator) -> Image:
-    """Turn and stretch about the middle, by cubic splines, down to the width of a patch."""
-    angle = np.deg2rad(rng.uniform(-ANGLE, ANGLE))
-    zoom = 1 / rng.uniform(*STRETCH)
-    matrix = zoom * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    middle = (np.array(piece.shape[1:]) - 1) / 2
-    offset = middle - matrix @ np.full(2, (patch - 1) / 2)
-    planes = [
-        affine_transform(plane, matrix, offset, (patch, patch), order=3, mode="mirror")
-        for plane in piece
-    ]
-    low = float(piece.min())
-    return np.stack([np.maximum(plane, low) for plane in planes])  # splines ring below nothing

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ from medclean.errors import DataError
 from medclean.files import cannot_write, make_folder, write_whole
 from medclean.physics.signal.noise_level import middle, noise_level, series_noise_level
 from medclean.signals import Stop
+from medclean.training.versions import Kept, Version
 from medclean.volume import Given, Image, Volume, scale_of
 
 CLEAN = 0.025  # largest sigma of a ground truth, as a share of scale; fine texture counts in
@@ -28,6 +30,7 @@ FINE = 320  # rows or columns from which a series may be halved
 CUBIC = 1.3  # largest ratio of voxel sides of a series that is cut in three directions
 NARROW = 64  # voxels along each side of a series that is cut in three directions
 POOL = (100, 200)  # voxels that stand for a series where a scale is taken
+NOTHING = Kept()
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,7 @@ class Series:
         noise: Its own sigma as a share of scale.
         slices: Axis and position of each slice that is not empty.
         normaliser: What brings it to a network's range; ``""`` is the usual one of its modality.
+        versions: Noisy ones that lie beside it; none where noise is drawn for each patch.
     """
 
     name: str
@@ -55,6 +59,7 @@ class Series:
     noise: float
     slices: tuple[tuple[int, int], ...]
     normaliser: str = ""
+    versions: tuple[Version, ...] = ()
 
     @property
     def bright(self) -> float:
@@ -74,9 +79,19 @@ class Slices:
     folder: Path
     series: tuple[Series, ...]
 
-    def stack(self, series: Series, axis: int, position: int, context: int = 1) -> Image:
-        """A slice with its neighbours, ``(context, H, W)``; a missing one is the last repeated."""
-        array = np.moveaxis(_mapped(self.folder / series.file), axis, 0)
+    def stack(
+        self, series: Series, axis: int, position: int, context: int = 1, *, file: str = ""
+    ) -> Image:
+        """A slice with its neighbours, ``(context, H, W)``; a missing one is the last repeated.
+
+        Args:
+            series: That it is of.
+            axis: Which it lies across.
+            position: Along that axis.
+            context: How many, its own in the middle.
+            file: Of a noisy version; the clean series' own if not given.
+        """
+        array = np.moveaxis(_mapped(self.folder / (file or series.file)), axis, 0)
         if context == 1:
             return array[position : position + 1]
         reach = np.arange(context) - context // 2
@@ -97,13 +112,19 @@ class Slices:
 
 
 def cached(
-    cases: Sequence[Case], folder: Path, *, report: Callable[[str], None], stop: Stop
+    cases: Sequence[Case],
+    folder: Path,
+    *,
+    report: Callable[[str], None],
+    stop: Stop,
+    kept: Kept = NOTHING,
 ) -> Slices:
     """The cache of these cases, made at the first call.
 
     Args:
         cases: Of one split.
         folder: Where the cache lies; a file ``index.json`` in it says that it is whole.
+        kept: Which noisy versions are made, too.
         report: Told what was taken and what not, a case at a time.
         stop: Looked at before each case.
 
@@ -118,7 +139,7 @@ def cached(
             made = []
             for number, case in enumerate(cases):
                 stop.check()
-                made += _taken(case, folder / f"{number:04}.npy", report)
+                made += _taken(case, folder / f"{number:04}.npy", kept, report, stop)
         write_whole(index, json.dumps([asdict(s) for s in made], indent=1).encode())
     rows = json.loads(index.read_text(encoding="utf-8"))
     if not rows:
@@ -169,21 +190,25 @@ def averaged(volume: Volume, steps: tuple[int, int, int]) -> Volume:
     return Volume(array, affine, volume.unit, volume.modality, scale_of(array, volume.modality))
 
 
-def _taken(case: Case, path: Path, report: Callable[[str], None]) -> list[Series]:
-    """Put a case into the cache, if it can be ground truth."""
+def _taken(
+    case: Case, path: Path, kept: Kept, report: Callable[[str], None], stop: Stop
+) -> list[Series]:
+    """Put a case into the cache, if it can be ground truth; that of a pair is, as it stands."""
     volume = case.read()
-    clean = clean_enough(volume, case.noise)
+    clean = (volume, case.noise or 0.0) if case.noisy else clean_enough(volume, case.noise)
     if clean is None:
         report(f"left out, noise above {CLEAN:.1%} of scale: {case.name}")
         return []
     taken, sigma = clean
-    slices = tuple(_with_content(taken))
+    slices = tuple(_with_content(taken, 1 if kept.noise or not cubic(taken) else 3))
     if not slices:
         report(f"left out, no slice with content: {case.name}")
         return []
     np.save(path, taken.array)
     np.save(_pool_of(path), np.random.default_rng(0).choice(taken.array.ravel(), POOL))
     how = "" if taken is volume else ", averaged over 2x2 pixels or 2x2x2 voxels"
+    versions = tuple(kept.versions(case, taken, sigma * taken.scale, path, stop))
+    how += f", {len(versions)} noisy" if versions else ""
     report(f"taken, {len(slices)} slices, noise {sigma:.1%} of scale{how}: {case.name}")
     made = Series(
         name=case.name,
@@ -195,6 +220,7 @@ def _taken(case: Case, path: Path, report: Callable[[str], None]) -> list[Series
         noise=sigma,
         slices=slices,
         normaliser=case.normaliser,
+        versions=versions,
     )
     return [made]
 
@@ -203,10 +229,10 @@ def _pool_of(path: Path) -> Path:
     return path.with_name(f"pool-{path.name}")
 
 
-def _with_content(volume: Volume) -> Iterator[tuple[int, int]]:
+def _with_content(volume: Volume, axes: int) -> Iterator[tuple[int, int]]:
     """Axis and position of the slices of which a tenth or more is brighter than 5 % of scale."""
     content = volume.array > bright(volume.modality, volume.scale)
-    for axis in range(3 if cubic(volume) else 1):
+    for axis in range(axes):
         share = content.mean(axis=tuple({0, 1, 2} - {axis}))
         yield from ((axis, int(p)) for p in np.flatnonzero(share > 0.1))
 
@@ -219,8 +245,13 @@ def bright(modality: str, scale: float) -> float:
 def _series(row: dict[str, object]) -> Series:
     places: Sequence[Sequence[int]] = row.pop("slices")  # type: ignore[assignment]  # from JSON
     spacing: Sequence[float] = row.pop("spacing")  # type: ignore[assignment]  # likewise
-    slices = tuple((axis, position) for axis, position in places)
-    return Series(**row, slices=slices, spacing=(spacing[0], spacing[1], spacing[2]))  # type: ignore[arg-type]  # likewise
+    versions: Sequence[dict[str, Any]] = row.pop("versions")  # type: ignore[assignment]  # likewise
+    return Series(
+        **row,  # type: ignore[arg-type]  # likewise
+        slices=tuple((axis, position) for axis, position in places),
+        spacing=(spacing[0], spacing[1], spacing[2]),
+        versions=tuple(Version(**version) for version in versions),
+    )
 
 
 def _evenly(length: int, count: int) -> list[int]:

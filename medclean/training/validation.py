@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from statistics import fmean
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -16,31 +15,15 @@ from medclean.inference.ladder import Rung
 from medclean.learning.processes import gather, rank, world_size
 from medclean.learning.turn import Learner
 from medclean.models._base import Model
+from medclean.physics.signal.noise_level import noise_level
 from medclean.signals import Stop
+from medclean.training.pairs import Held, Pair
 from medclean.training.pictures import Example
-from medclean.training.samples import Samples, normaliser_for, scale_of_noisy, to_batch
+from medclean.training.samples import Samples, normaliser_for, to_batch
 from medclean.training.world import stop_together
-from medclean.volume import Given, Image
+from medclean.volume import Image
 
 SIGMAS = (0.05, 0.1, 0.2)  # of scale
-
-
-class Held(NamedTuple):
-    """A held-out slice with noise.
-
-    Attributes:
-        sigma: Of the noise, as a share of scale.
-        clean: ``(H, W)``, in real-world units.
-        noisy: ``(context, H, W)``, in real-world units.
-        given: What is known about ``noisy``; ``scale`` is the clean series'.
-        scale: Of the noisy series, for the normaliser.
-    """
-
-    sigma: float
-    clean: Image
-    noisy: Image
-    given: Given
-    scale: float
 
 
 @dataclass(frozen=True)
@@ -49,7 +32,7 @@ class Validation:
 
     Attributes:
         samples: Of the validation or the test split; for scores the first of its noises that has
-            a sigma is used.
+            a sigma is used, at given levels, where noise is drawn and one has.
         count: About how many whole slices, evenly from all series.
         sigmas: Of their noise, as shares of scale.
         batches: Of patches.
@@ -73,6 +56,8 @@ class Validation:
     def scores(self, model: Model, device: torch.device, stop: Stop) -> dict[str, float]:
         """Means over the slices: ``{"psnr 0.1": 29.4, "ssim 0.1": 0.85, ...}``, PSNR in dB.
 
+        What is not at a level of sigma goes by its name, as ``"psnr recorded"``.
+
         Each process looks at its share of the slices.
 
         Raises:
@@ -85,28 +70,28 @@ class Validation:
                 break
             if number % world_size() != rank():
                 continue
-            result = denoised(ready, held)
-            for name, value in compared(result, held.clean, float(held.given.scale)).items():
-                rows.append((number, f"{name} {held.sigma:g}", value))
+            result = denoised(ready, held.pair)
+            for name, value in compared(result, held.pair).items():
+                rows.append((number, f"{name} {held.label}", value))
         stop_together(stop)
         return _means(rows)
 
     def examples(self, model: Model, device: torch.device) -> list[Example]:
-        """One slice for each sigma, and what the model makes of it."""
-        ready, shown = engine(model, self.normaliser, device), list[Example]()
-        for held in replace(self, count=1):
-            noisy, scale = held.noisy[len(held.noisy) // 2], float(held.given.scale)
-            if held.sigma not in (example.sigma for example in shown):
-                shown.append(Example(held.sigma, noisy, denoised(ready, held), held.clean, scale))
-        return shown
+        """One slice for each level, and what the model makes of it."""
+        ready, shown = engine(model, self.normaliser, device), dict[str, Example]()
+        for label, pair in replace(self, count=1):
+            if label not in shown:
+                noisy = pair.noisy[len(pair.noisy) // 2]
+                shown[label] = Example(label, noisy, denoised(ready, pair), pair.clean)
+        return [*shown.values()]
 
     def before(self) -> dict[str, float]:
         """The same figures of the noisy images themselves."""
         rows: dict[str, list[float]] = {}
-        for held in self:
-            noisy = held.noisy[self.samples.context // 2]
-            for name, value in compared(noisy, held.clean, float(held.given.scale)).items():
-                rows.setdefault(f"{name} {held.sigma:g}", []).append(value)
+        for label, pair in self:
+            noisy = pair.noisy[self.samples.context // 2]
+            for name, value in compared(noisy, pair).items():
+                rows.setdefault(f"{name} {label}", []).append(value)
         return {name: fmean(values) for name, values in rows.items()}
 
     def losses(self, learner: Learner, progress: float, device: torch.device) -> dict[str, float]:
@@ -123,17 +108,12 @@ class Validation:
         return _means(rows)
 
     def __iter__(self) -> Iterator[Held]:
-        slices, context = self.samples.slices, self.samples.context
-        places = slices.spread(self.count)
-        for level, sigma in enumerate(self.sigmas):
-            for number, (series, axis, position) in enumerate(places):
-                rng = np.random.default_rng((self.samples.seed, level, number))
-                drawn = self.samples.noise.at(sigma, rng)
-                stack = slices.stack(series, axis, position, context)
-                given = drawn.given(series.given(axis))
-                noisy = np.stack([drawn(np.asarray(image), rng, given) for image in stack])
-                scale = scale_of_noisy(slices.pool(series), drawn, given, rng)
-                yield Held(sigma, np.asarray(stack[context // 2]), noisy, given, scale)
+        samples = self.samples
+        slices, places = samples.slices, samples.slices.spread(self.count)
+        for level, sigma in enumerate(samples.pairing.levels(slices, self.sigmas)):
+            for number, place in enumerate(places):
+                rng = np.random.default_rng((samples.seed, level, number))
+                yield samples.pairing.held(slices, place, samples.context, sigma, rng)
 
 
 def _means(rows: list[tuple[int, str, float]]) -> dict[str, float]:
@@ -144,10 +124,15 @@ def _means(rows: list[tuple[int, str, float]]) -> dict[str, float]:
     return {name: fmean(found) for name, found in values.items()}
 
 
-def denoised(engine: Engine, held: Held) -> Image:
-    """What users would get for a noisy slice, ``(H, W)`` in real-world units."""
-    own = replace(held.given, scale=held.scale)
-    images = held.noisy if engine.model.scope == "series" else held.noisy[None]
+def denoised(engine: Engine, pair: Pair) -> Image:
+    """What users would get for a noisy slice, ``(H, W)`` in real-world units.
+
+    A noise level that nobody knows is measured for a model that asks for it, as it is for users.
+    """
+    own = replace(pair.given, scale=pair.scale)
+    if own.sigma is None and engine.model.wants_sigma:
+        own = replace(own, sigma=noise_level(pair.noisy[len(pair.noisy) // 2]))
+    images = pair.noisy if engine.model.scope == "series" else pair.noisy[None]
     result = engine.denoise(images.astype(np.float32), own)
     return result[len(result) // 2]
 
@@ -157,11 +142,12 @@ def engine(model: Model, normaliser: str, device: torch.device, *, bf16: bool = 
     return Engine(model, NORMALISERS.make(normaliser), Rung(str(device), batch=1), bf16=bf16)
 
 
-def compared(result: Image, clean: Image, scale: float) -> dict[str, float]:
-    """PSNR with the peak ``scale``, in dB, and SSIM (Wang et al., 2004) with that range."""
-    error = float(np.mean((result.astype(np.float64) - clean) ** 2))
+def compared(result: Image, pair: Pair) -> dict[str, float]:
+    """PSNR in dB and SSIM (Wang et al., 2004), with the clean series' scale as peak and range."""
+    scale = float(pair.given.scale)
+    error = float(np.mean((result.astype(np.float64) - pair.clean) ** 2))
     similar = structural_similarity(
-        clean,
+        pair.clean,
         result,
         data_range=scale,
         gaussian_weights=True,

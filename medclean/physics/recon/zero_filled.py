@@ -4,7 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from medclean.physics.signal.fourier import PLANE, to_image
+from medclean.physics.signal.fourier import PLANE, to_image, to_kspace
+from medclean.volume import Image, Mask
 
 
 def zero_filled(kspace: Any, axes: tuple[int, ...] = PLANE) -> Any:
@@ -28,3 +29,16 @@ def root_sum_of_squares(coils: Any, axis: int = 0) -> Any:
     """
     squares = (coils * coils.conj()).real.sum(axis)
     return np.sqrt(squares) if isinstance(coils, np.ndarray) else squares.sqrt()
+
+
+def undersampled(images: Image, mask: Mask, air: float) -> Image:
+    """Magnitude images of which k-space was sampled in part.
+
+    Args:
+        images: ``(..., H, W)``.
+        mask: ``(H, W)``, true where k-space is sampled.
+        air: The images' value of no signal.
+    """
+    sampled = to_kspace((images - np.float32(air)).astype(np.complex64)) * mask
+    found: Image = np.abs(zero_filled(sampled)) + np.float32(air)
+    return found

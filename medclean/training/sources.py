@@ -1,0 +1,63 @@
+"""What a run learns from, so that one that goes on can tell whether that is still the same."""
+
+import json
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from medclean.archive.dataset import Case
+from medclean.errors import UsageError
+from medclean.files import sha256_of, write_whole
+
+LISTED = 3  # cases that an error names
+
+Source = dict[str, Any]
+
+
+def claim(folder: Path, parts: Mapping[str, Sequence[Case]]) -> None:
+    """Record the images of each part at a run's first start; see that they are the same at others.
+
+    Files of the same sizes and times count as the same; of some that were touched or copied the
+    content tells.
+
+    Args:
+        folder: Where the record ``sources.json`` lies.
+        parts: Cases by split.
+
+    Raises:
+        UsageError: A case has come, gone, changed or moved to another part.
+        WriteError: The record cannot be written.
+    """
+    path = folder / "sources.json"
+    before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    named = {f"{case.name} ({part})": case for part, cases in parts.items() for case in cases}
+    now = {name: _source(case, before.get(name)) for name, case in named.items()}
+    if before:
+        _same(before, now, folder.parent)
+    write_whole(path, json.dumps(now, indent=1).encode())
+
+
+def _source(case: Case, known: Source | None) -> Source:
+    """What tells whether a case is still the same; its hash is taken over where nothing moved."""
+    both = [case] if case.noisy is None else [case, case.noisy]
+    paths = [one.root / i.path for one in both for i in one.series.instances]
+    stats = [path.stat() for path in paths]
+    stamp = sha256(repr([(s.st_size, s.st_mtime_ns) for s in stats]).encode()).hexdigest()
+    if known is not None and known["stamp"] == stamp:
+        return known
+    content = sha256("".join(map(sha256_of, paths)).encode()).hexdigest()
+    return {"stamp": stamp, "sha256": content}
+
+
+def _same(before: Mapping[str, Source], now: Mapping[str, Source], run: Path) -> None:
+    changes = [f"{name} is gone" for name in sorted(before.keys() - now.keys())]
+    changes += [f"{name} is new" for name in sorted(now.keys() - before.keys())]
+    both = sorted(before.keys() & now.keys())
+    changes += [f"{n} has changed" for n in both if before[n]["sha256"] != now[n]["sha256"]]
+    if changes:
+        more = f" and {len(changes) - LISTED} more" if len(changes) > LISTED else ""
+        raise UsageError(
+            f"the data set is not what {run} was begun with: {', '.join(changes[:LISTED])}{more}; "
+            "bring that back, or train into another folder"
+        )
