@@ -1,10 +1,9 @@
 """A folder of images as cases of patients, and which patients a training may see."""
 
 import csv
-import hmac
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from medclean.archive.dicom.parse import parse_header
 from medclean.archive.nifti.header import sidecar
 from medclean.archive.nifti.scan import look
 from medclean.archive.series import LeftOut, Scan, Series
-from medclean.archive.splits import POOLS, SPLITS, dealt, parts_of_fold
+from medclean.archive.splits import SPLITS, dealt, keyed, parts_of_fold
 from medclean.errors import DataError, NothingToDo, UsageError
 from medclean.volume import Volume, scale_of
 
@@ -202,7 +201,7 @@ def split(dataset: Dataset, shares: Mapping[str, float], seed: int) -> dict[str,
     wanted = [name for name in SPLITS if shares.get(name, 0) > 0]
     patients = {case.patient for case in dataset.cases}
     home = {patient: dataset.stated[patient] for patient in patients & dataset.stated.keys()}
-    new = sorted(patients - home.keys(), key=lambda patient: _keyed(patient, seed))
+    new = sorted(patients - home.keys(), key=lambda patient: keyed(patient, seed))
     order = {name: shares[name] for name in wanted}
     home |= dealt(((p, ("",)) for p in new), ((("",), part) for part in home.values()), order)
     counts = Counter(home.values())
@@ -215,31 +214,6 @@ def split(dataset: Dataset, shares: Mapping[str, float], seed: int) -> dict[str,
             "--patient REGEX), or hold nobody out with --validation 0 --test 0"
         )
     return {name: [c for c in dataset.cases if home[c.patient] == name] for name in SPLITS}
-
-
-def pools(cases: Sequence[Case], stated: Mapping[str, str], seed: int) -> dict[str, list[Case]]:
-    """Give each patient, with all cases, to the clean or the noisy pool of an unpaired training.
-
-    Args:
-        cases: Of the training split.
-        stated: Pool by patient, where the data set has dealt some.
-        seed: Key of the hash in whose order the others come.
-
-    Raises:
-        DataError: A pool is empty.
-    """
-    patients = {case.patient for case in cases}
-    home = {patient: stated[patient] for patient in patients & stated.keys()}
-    new = sorted(patients - home.keys(), key=lambda patient: _keyed(patient, seed))
-    even = dict.fromkeys(POOLS, 1.0)
-    home |= dealt(((p, ("",)) for p in new), ((("",), pool) for pool in home.values()), even)
-    found = {pool: [c for c in cases if home[c.patient] == pool] for pool in POOLS}
-    if not all(found.values()):
-        raise DataError(
-            f"{len(patients)} patient in the training split: a model that learns unpaired needs "
-            "clean images of one and noisy ones of another; bring more patients"
-        )
-    return found
 
 
 def _recorded(root: Path, entry: Entry, known: Cases) -> Iterable[Case]:
@@ -305,7 +279,3 @@ def description(path: Path) -> dict[str, Any]:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except (ValueError, TypeError):
         raise DataError(f"{DESCRIPTION} is no JSON object; mend it or take it away") from None
-
-
-def _keyed(patient: str, seed: int) -> str:
-    return hmac.new(str(seed).encode(), patient.encode(), "sha256").hexdigest()

@@ -7,11 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from medclean.archive.cases import CASES
-from medclean.archive.dataset import Case, Dataset, gather, pools, prepared, split
+from medclean.archive.dataset import Case, Dataset, gather, prepared, split
 from medclean.archive.limits import Limits, limited, limits
 from medclean.archive.runs import refuse_overlap
 from medclean.archive.runs.lock import hold
 from medclean.archive.splits import shares_of
+from medclean.archive.unpaired import pools
 from medclean.archive.workers import Workers
 from medclean.checkpoints import Card
 from medclean.device import processors
