@@ -56,9 +56,15 @@ class Stepper:
     drawn: int = 0
     optimisers: dict[str, torch.optim.Optimizer] = field(init=False)
     scalers: dict[str, GradScaler] = field(init=False)
+    _all: list[nn.Parameter] = field(init=False)  # to walk through modules at each turn takes time
+    _makers: frozenset[nn.Parameter] = field(init=False)
+    _own: dict[str, list[nn.Parameter]] = field(init=False)
 
     def __post_init__(self) -> None:
         turns, half = self.learner.turns(0.0), self.precision == "fp16"
+        self._all = list(self.learner.parameters())
+        self._makers = frozenset(p for n in self.learner.shared_by for p in n.parameters())
+        self._own = {turn.name: turn.parameters() for turn in turns}
         self.optimisers = {turn.name: _optimiser(turn) for turn in turns}
         self.scalers = {turn.name: GradScaler(_device(turn), enabled=half) for turn in turns}
 
@@ -131,12 +137,11 @@ class Stepper:
         moved, as its graph is spent then; others go on with what there is. Where batches are
         accumulated it is made for each batch and turn, or the graphs of all would be held at once.
         """
-        makers = {p for network in self.learner.shared_by for p in network.parameters()}
         several, moved = len(batches) > 1, False
         shared: dict[str, Tensor] = {}
         losses: dict[str, Tensor] = {}
         for index, turn in enumerate(turns):
-            attached = not makers.isdisjoint(turn.parameters())
+            attached = not self._makers.isdisjoint(self._own[turn.name])
             parts = []
             for batch in batches:
                 if several or index == 0 or (attached and moved):
@@ -162,7 +167,7 @@ class Stepper:
 
     def _update(self, turn: Turn) -> None:
         """The one place where weights move."""
-        parameters, optimiser = turn.parameters(), self.optimisers[turn.name]
+        parameters, optimiser = self._own[turn.name], self.optimisers[turn.name]
         scaler = self.scalers[turn.name]
         average_gradients(parameters)
         scaler.unscale_(optimiser)
@@ -179,8 +184,8 @@ class Stepper:
 
     def _only(self, turns: Sequence[Turn], batch: Batch) -> torch.autocast:
         """Freeze all but the networks of these turns; returns the precision to compute in."""
-        learning = {parameter for turn in turns for parameter in turn.parameters()}
-        for parameter in self.learner.parameters():
+        learning = {parameter for turn in turns for parameter in self._own[turn.name]}
+        for parameter in self._all:
             parameter.requires_grad_(parameter in learning)
         dtype = DTYPES.get(self.precision)
         return torch.autocast(batch.noisy.device.type, dtype, enabled=dtype is not None)

@@ -38,6 +38,11 @@ class Pair(NamedTuple):
     given: Given
     scale: float
 
+    @property
+    def peak(self) -> float:
+        """The clean series' scale."""
+        return float(self.given.scale)
+
 
 class Held(NamedTuple):
     """A whole slice of somebody who is held out.

@@ -71,7 +71,7 @@ class Validation:
             if number % world_size() != rank():
                 continue
             result = denoised(ready, held.pair)
-            for name, value in compared(result, held.pair).items():
+            for name, value in compared(result, held.pair.clean, held.pair.peak).items():
                 rows.append((number, f"{name} {held.label}", value))
         stop_together(stop)
         return _means(rows)
@@ -90,7 +90,7 @@ class Validation:
         rows: dict[str, list[float]] = {}
         for label, pair in self:
             noisy = pair.noisy[self.samples.context // 2]
-            for name, value in compared(noisy, pair).items():
+            for name, value in compared(noisy, pair.clean, pair.peak).items():
                 rows.setdefault(f"{name} {label}", []).append(value)
         return {name: fmean(values) for name, values in rows.items()}
 
@@ -142,12 +142,11 @@ def engine(model: Model, normaliser: str, device: torch.device, *, bf16: bool = 
     return Engine(model, NORMALISERS.make(normaliser), Rung(str(device), batch=1), bf16=bf16)
 
 
-def compared(result: Image, pair: Pair) -> dict[str, float]:
-    """PSNR in dB and SSIM (Wang et al., 2004), with the clean series' scale as peak and range."""
-    scale = float(pair.given.scale)
-    error = float(np.mean((result.astype(np.float64) - pair.clean) ** 2))
+def compared(result: Image, clean: Image, scale: float) -> dict[str, float]:
+    """PSNR with the peak ``scale``, in dB, and SSIM (Wang et al., 2004) with that range."""
+    error = float(np.mean((result.astype(np.float64) - clean) ** 2))
     similar = structural_similarity(
-        pair.clean,
+        clean,
         result,
         data_range=scale,
         gaussian_weights=True,
