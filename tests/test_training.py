@@ -26,6 +26,7 @@ from little_dataset import job, make_dataset, write_image
 from medclean import checkpoints
 from medclean.archive.nifti.read import read_volume
 from medclean.archive.runs.lock import hold
+from medclean.catalog import SCHEDULES
 from medclean.errors import (
     DataError,
     Exit,
@@ -50,10 +51,11 @@ from medclean.training.record import toml
 from medclean.training.samples import Samples, batches
 from medclean.training.slices import averaged, cached, clean_enough
 from medclean.volume import Given, Volume
-from tiny import tiny
+from tiny import TRAINABLE, tiny
 
 CPU = Machine(torch.device("cpu"), precision="float32", workers=0)
 QUIET = Log(quiet=True)
+PRESETS = Path(checkpoints.__file__).parent / "presets"
 GIVEN = Given("au", 200.0, (1.0, 1.0, 1.0), "MR")
 
 
@@ -488,12 +490,20 @@ def test_job_files_are_toml(tmp_path):
 
 
 def test_presets_are_jobs(tmp_path):
-    for path in (Path(checkpoints.__file__).parent / "presets").glob("*.toml"):
+    for path in PRESETS.glob("*.toml"):
         settings = tomllib.loads(path.read_text())
         settings |= {
             name: (settings[name],) for name in ("noise", "batch", "patch") if name in settings
         }
-        TrainJob(dataset=tmp_path, out=tmp_path, **settings)
+        asked = TrainJob(dataset=tmp_path, out=tmp_path, **settings)
+        Noise(*asked.noises).fitting("CT" if "low-dose" in asked.noises[0] else "MR")
+        SCHEDULES.make(asked.schedule)
+
+
+@pytest.mark.parametrize("name", TRAINABLE)
+def test_every_network_has_its_presets(name):
+    known = {path.stem for path in PRESETS.glob("*.toml")}
+    assert {f"{name}-{size}" for size in ("paper", "small", "tiny")} <= known
 
 
 @pytest.mark.slow
