@@ -296,6 +296,9 @@ def test_init_begins_with_the_weights_of_a_checkpoint(unbroken, dataset, tmp_pat
     train(job(dataset, tmp_path / "run", **settings), QUIET)
     began, ended = (checkpoints.weights(str(run)) for run in (unbroken, tmp_path / "run"))
     assert all(torch.equal(began[name], ended[name]) for name in began)
+    metrics = checkpoints.load(str(tmp_path / "run")).card.metrics
+    assert metrics["before"] == pytest.approx(metrics["test"], rel=1e-6)
+    assert metrics["before"] != pytest.approx(metrics["noisy"], rel=1e-3)
 
 
 @pytest.mark.parametrize(

@@ -101,7 +101,7 @@ def _train(job: TrainJob, log: Log, world: World) -> tuple[Path, Card]:
             own = samples["train"].staged(run.stepper.parts(len(job.patch)), world[:2])
             stream = batches(own, run.stepper.drawn, where)
             run.learn(stream, bar=bar, say=log.say, stop=stop)
-        best, card = cards.judge(job.out, judges.get("test"), where.device, stop)
+        best, card = cards.judge(job, judges.get("test"), where.device, stop)
         for line in cards.told(card):
             log.say(line)
         return best, card

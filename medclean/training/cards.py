@@ -25,6 +25,7 @@ from medclean.signals import Stop
 from medclean.training.samples import normaliser_for
 from medclean.training.validation import Validation, denoised, engine
 
+BEFORE = "before"  # of the figures of the weights that a run begins with
 RIVALS = ("nlm", "bm3d")  # filters that a network is measured against
 STORED = 4096  # units that the scale of a 12-bit image has
 
@@ -56,24 +57,27 @@ def card_of(
 
 
 def judge(
-    run_folder: Path, test: Validation | None, device: torch.device, stop: Stop
+    job: TrainJob, test: Validation | None, device: torch.device, stop: Stop
 ) -> tuple[Path, Card]:
     """Put into the card of the best checkpoint how good it is on the test split.
 
-    Beside it stand the noisy images themselves, and what filters make of them that are told the
-    true sigma. And what it makes of the built-in slice tells wherever it goes whether it still
+    Beside it stand the noisy images themselves, what the weights make of them that the run began
+    with, where it began with some, and filters that are told the true sigma. And what it makes of the built-in slice tells wherever it goes whether it still
     does.
 
     Returns:
         The best checkpoint, and its card.
     """
-    model, card, _ = checkpoints.load(str(run_folder))
-    best = checkpoints.find(str(run_folder))
+    model, card, _ = checkpoints.load(str(job.out))
+    best = checkpoints.find(str(job.out))
     card = replace(card, constancy=reading(model, card))
     if test is not None:
         model.to(device)
         few = replace(test, count=4)
         scores = {"test": test.scores(model, device, stop), "noisy": test.before()}
+        if job.init is not None:
+            begun = checkpoints.load(job.init, card.modality).model.to(device)
+            scores[BEFORE] = test.scores(begun, device, stop)
         metrics = {**card.metrics, **scores, **_rivals(test, stop)}
         card = replace(card, metrics=metrics, bf16=bf16_difference(model, few, device))
     if rank() == 0:
@@ -91,9 +95,9 @@ def _rivals(test: Validation, stop: Stop) -> dict[str, dict[str, float]]:
 
 
 def told(card: Card) -> Iterator[str]:
-    """The figures of the test split, a line each: the model's, the rivals', the noisy images'."""
+    """The figures of the test split, a line each, beside those of all that ``judge`` compares."""
     rows = {card.model: card.metrics.get("test", {})}
-    rows |= {name: card.metrics[name] for name in (*RIVALS, "noisy") if name in card.metrics}
+    rows |= {name: card.metrics[name] for name in (BEFORE, *RIVALS, "noisy") if name in card.metrics}
     for figure in rows[card.model]:
         values = (f"{name} {scores[figure]:.4g}" for name, scores in rows.items())
         yield f"test, {figure}: {', '.join(values)}"
