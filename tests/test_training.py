@@ -499,7 +499,7 @@ def test_presets_are_jobs(tmp_path):
             name: (settings[name],) for name in ("noise", "batch", "patch") if name in settings
         }
         asked = TrainJob(dataset=tmp_path, out=tmp_path, **settings)
-        Noise(*asked.noises).fitting("CT" if "low-dose" in asked.noises[0] else "MR")
+        Noise(*asked.noise).fitting("CT" if "low-dose" in asked.noise[0] else "MR")
         SCHEDULES.make(asked.schedule)
 
 

@@ -199,12 +199,9 @@ class TrainJob:
                 raise ValueError(f"{name} is {value:g}, expected above 0")
         if self.pairs and (self.noise or self.mask is not None):
             raise ValueError("pairs are noisy as they are; expected no noise and no mask with them")
+        if not (self.noise or self.pairs or self.mask is not None):
+            object.__setattr__(self, "noise", NOISE)  # so that job.toml says what was done
         check_shares(self.validation, self.test)
-
-    @property
-    def noises(self) -> tuple[str, ...]:
-        """What is added to clean images, in order."""
-        return self.noise if self.noise or self.pairs or self.mask is not None else NOISE
 
     def length(self, slices: int) -> int:
         """Steps of a run over so many slices."""

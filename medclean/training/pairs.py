@@ -81,7 +81,7 @@ class Pairing:
             UsageError: No such noise or mask, one that images of this modality cannot have, or a
                 wrong option.
         """
-        noise = Noise(*job.noises).fitting(modality) if job.noises else None
+        noise = Noise(*job.noise).fitting(modality) if job.noise else None
         if job.mask is not None and modality != "MR":
             raise UsageError(f"--mask: k-space is sampled in MR, and these are {modality} images")
         texts = split(job.mask, "|") if job.mask is not None else []
