@@ -61,9 +61,9 @@ def judge(
 ) -> tuple[Path, Card]:
     """Put into the card of the best checkpoint how good it is on the test split.
 
-    Beside it stand the noisy images themselves, what the weights make of them that the run began
-    with, where it began with some, and filters that are told the true sigma. And what it makes of the built-in slice tells wherever it goes whether it still
-    does.
+    Beside it stand the noisy images themselves, what the weights that the run began with make of
+    them, and filters that are told the true sigma. And what the network makes of the built-in slice
+    tells wherever it goes whether it still does.
 
     Returns:
         The best checkpoint, and its card.
@@ -97,7 +97,8 @@ def _rivals(test: Validation, stop: Stop) -> dict[str, dict[str, float]]:
 def told(card: Card) -> Iterator[str]:
     """The figures of the test split, a line each, beside those of all that ``judge`` compares."""
     rows = {card.model: card.metrics.get("test", {})}
-    rows |= {name: card.metrics[name] for name in (BEFORE, *RIVALS, "noisy") if name in card.metrics}
+    beside = (name for name in (BEFORE, *RIVALS, "noisy") if name in card.metrics)
+    rows |= {name: card.metrics[name] for name in beside}
     for figure in rows[card.model]:
         values = (f"{name} {scores[figure]:.4g}" for name, scores in rows.items())
         yield f"test, {figure}: {', '.join(values)}"
