@@ -14,7 +14,7 @@ from medclean import checkpoints
 from medclean.archive.dataset import Case
 from medclean.archive.unpaired import pools
 from medclean.catalog import MASKS
-from medclean.errors import DataError, UsageError
+from medclean.errors import DataError, Exit, Stopped, UsageError
 from medclean.jobs.prepare import PrepareJob
 from medclean.log import Log
 from medclean.models._supervised import Supervised
@@ -218,6 +218,25 @@ def test_a_few_draws_of_slow_noise_are_kept(phantoms, tmp_path, seen):
     levels = {float(batch.given.sigma) for batch in seen.batches}
     assert all(np.isclose(level, [s / 4000 for s in sigmas]).any() for level in levels)
     assert {label for label, _ in seen.run.held} == {"low-dose+gaussian"}
+
+
+def test_what_was_cached_before_a_stop_is_not_made_again(phantoms, tmp_path, monkeypatch, seen):
+    reads, read = [], Case.read
+    told = job(phantoms, tmp_path / "run", noise=("low-dose:n0=2e4",), batch=(1,), patch=(48,))
+
+    def read_once(case):
+        if len(reads) == 2:
+            reads.append("stop")
+            raise Stopped("between two cases", Exit.STOPPED)
+        reads.append(case.name)
+        return read(case)
+
+    monkeypatch.setattr(Case, "read", read_once)
+    with pytest.raises(Stopped):
+        train(told, QUIET)
+    train(told, QUIET)
+    names = [name for name in reads if name != "stop"]
+    assert len(names) == len(set(names)) == 4
 
 
 class Unpaired(Supervised):

@@ -139,8 +139,13 @@ def cached(
             made = []
             for number, case in enumerate(cases):
                 stop.check()
-                made += _taken(case, folder / f"{number:04}.npy", kept, report, stop)
-        write_whole(index, json.dumps([asdict(s) for s in made], indent=1).encode())
+                path = folder / f"{number:04}.npy"
+                done = path.with_suffix(".json")  # of a case that is whole: nothing is done twice
+                if not done.is_file():
+                    taken = _taken(case, path, kept, report, stop)
+                    write_whole(done, json.dumps([asdict(series) for series in taken]).encode())
+                made += json.loads(done.read_text(encoding="utf-8"))
+        write_whole(index, json.dumps(made, indent=1).encode())
     rows = json.loads(index.read_text(encoding="utf-8"))
     if not rows:
         raise DataError(
