@@ -94,6 +94,19 @@ def test_a_network_predicts_the_image_or_its_noise():
     torch.testing.assert_close(noise.denoise(noisy, GIVEN), noisy - found)
 
 
+@pytest.mark.parametrize("name", [n for n in TRAINABLE if "norm" in ENTRIES[n].options])
+def test_group_norm_takes_the_place_of_all_batch_norm(name):
+    kinds = [
+        {type(part).__name__ for part in tiny(name, norm=norm).modules()}
+        for norm in ("batch", "group")
+    ]
+    assert [("BatchNorm2d" in found, "GroupNorm" in found) for found in kinds] == [
+        (True, False),
+        (False, True),
+    ]
+    assert tiny(name, norm="group").receptive_field is None
+
+
 def test_a_critic_that_is_not_asked_rests():
     asked, alone = (tiny("cgan", adversarial=how).turns(0.0) for how in ("bce", "none"))
     assert [turn.repeats for turn in asked] == [1, 1]

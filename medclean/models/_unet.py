@@ -19,11 +19,13 @@ class Shape(Recipe):
         width: Channels of the U-Net at full resolution; each level down has twice as many.
         critic_width: Channels of the critic's first layer.
         target: What the U-Net predicts: the image itself, or the noise to take away from it.
+        norm: Of the U-Net: batch, or group where several processes shall learn what one does.
     """
 
     width: int = 64
     critic_width: int = 64
     target: Literal["content", "noise"] = "content"
+    norm: Literal["batch", "group"] = "batch"
 
 
 class UNetGAN(Conditional):
@@ -34,10 +36,12 @@ class UNetGAN(Conditional):
     def __init__(self, options: Shape) -> None:
         super().__init__(
             options,
-            UNet(options.width),
+            UNet(options.width, options.norm),
             CNCLPatchGAN(2, width=options.critic_width),
             adversarial=options.adversarial,
         )
+        if options.norm == "group":
+            self.receptive_field = None
 
     def forward(self, images: Tensor, given: Given) -> Tensor:
         predicted = super().forward(images, given)

@@ -1,6 +1,7 @@
 """ADNet (Tian et al., 2020), which stands in for the unidentified "Tyan-Net" of Osman et al."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from torch import Tensor
 
@@ -18,18 +19,20 @@ class ADNet(Supervised):
 
         Attributes:
             width: Channels between the convolutions.
+            norm: Batch, or group where several processes shall learn what one does.
         """
 
         width: int = 64
+        norm: Literal["batch", "group"] = "batch"
 
     kind = "network"
     scope = "slice"
     context = 1
-    receptive_field = 41
     code = "DLNR"
 
     def __init__(self, options: Options) -> None:
-        super().__init__(options, Network(options.width))
+        super().__init__(options, Network(options.width, options.norm))
+        self.receptive_field = 41 if options.norm == "batch" else None
 
     def forward(self, images: Tensor, given: Given) -> Tensor:
         return images - super().forward(images, given)

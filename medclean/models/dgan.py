@@ -33,6 +33,7 @@ class DGAN(Conditional):
         Attributes:
             patch: Pixels along each side of what the critic judges at once.
             critic_width: Channels of the critic's first layer.
+            norm: Of the critic: batch, or group where several processes shall learn what one does.
             l1_weight: Of the distance from the clean image; the critic's opinion has 1.
             distance: From the clean image: the paper's l1, or l2, which cares for the brightest
                 pixels and is what PSNR counts.
@@ -47,6 +48,7 @@ class DGAN(Conditional):
 
         patch: Literal[16, 34, 70] = 70
         critic_width: int = 64
+        norm: Literal["batch", "group"] = "batch"
         l1_weight: float = 100.0
         distance: Literal["l1", "l2"] = "l1"
         smoothing: float = 0.0
@@ -67,7 +69,7 @@ class DGAN(Conditional):
 
     def __init__(self, options: Options) -> None:
         generator = options.generator()
-        critic = PatchGAN(2, patch=options.patch, width=options.critic_width)
+        critic = PatchGAN(2, patch=options.patch, width=options.critic_width, norm=options.norm)
         distance = DISTANCES[options.distance]
         super().__init__(
             options, generator, critic, adversarial="bce", share=1.0, distance=distance

@@ -1,6 +1,7 @@
 """DnCNN: a stack of convolutions that finds the noise (Zhang et al., 2017)."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from torch import Tensor
 
@@ -20,10 +21,12 @@ class DnCNN(Supervised):
         Attributes:
             depth: Convolutions, at least 3.
             width: Channels between them.
+            norm: Batch, or group where several processes shall learn what one does.
         """
 
         depth: int = 17
         width: int = 64
+        norm: Literal["batch", "group"] = "batch"
 
         def __post_init__(self) -> None:
             if self.depth < 3:
@@ -36,8 +39,9 @@ class DnCNN(Supervised):
     distance = staticmethod(l1)
 
     def __init__(self, options: Options) -> None:
-        super().__init__(options, Network(depth=options.depth, width=options.width))
-        self.receptive_field = 2 * options.depth + 1
+        network = Network(depth=options.depth, width=options.width, norm=options.norm)
+        super().__init__(options, network)
+        self.receptive_field = 2 * options.depth + 1 if options.norm == "batch" else None
 
     def forward(self, images: Tensor, given: Given) -> Tensor:
         return images - super().forward(images, given)

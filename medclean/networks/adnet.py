@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from medclean.networks.norms import Norm, norm_of
+
 DILATED = (2, 5, 9, 12)  # layers, from 1 on, that see twice as far
 DEPTH = 16
 
@@ -12,16 +14,17 @@ class ADNet(nn.Module):
 
     Args:
         width: Channels between the convolutions.
+        norm: After each but the last.
     """
 
-    def __init__(self, width: int = 64) -> None:
+    def __init__(self, width: int = 64, norm: Norm = "batch") -> None:
         super().__init__()
         layers: list[nn.Module] = []
         for layer in range(1, DEPTH):
             reach = 2 if layer in DILATED else 1
             into = width if layer > 1 else 1
             convolution = nn.Conv2d(into, width, 3, padding=reach, dilation=reach, bias=False)
-            layers += [convolution, nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
+            layers += [convolution, norm_of(norm, width), nn.ReLU(inplace=True)]
         self.features = nn.Sequential(*layers, nn.Conv2d(width, 1, 3, padding=1, bias=False))
         self.weigh = nn.Conv2d(2, 1, 1)
 

@@ -6,6 +6,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from medclean.errors import UsageError
+from medclean.networks.norms import Norm, norm_of
 
 LAYERS = {16: 1, 34: 2, 70: 3}
 LEAST = 32  # pixels that are halved four times: a norm over a single one is none
@@ -21,9 +22,17 @@ class PatchGAN(nn.Sequential):
         channels: 1 to judge an image, 2 to judge it beside its noisy source.
         patch: Pixels that a logit sees along each side.
         width: Channels of the first layer; each that follows has twice as many.
+        norm: After each but the first and the last.
     """
 
-    def __init__(self, channels: int, *, patch: Literal[16, 34, 70] = 70, width: int = 64) -> None:
+    def __init__(
+        self,
+        channels: int,
+        *,
+        patch: Literal[16, 34, 70] = 70,
+        width: int = 64,
+        norm: Norm = "batch",
+    ) -> None:
         count = LAYERS[patch]
         widths = [channels, *(width * 2**layer for layer in range(count + 1))]
         layers: list[nn.Module] = []
@@ -31,7 +40,7 @@ class PatchGAN(nn.Sequential):
             stride = 2 if layer < count else 1
             layers.append(nn.Conv2d(into, out, 4, stride, padding=1, bias=False))
             if layer:
-                layers.append(nn.BatchNorm2d(out))
+                layers.append(norm_of(norm, out))
             layers.append(nn.LeakyReLU(0.2))
         layers.append(nn.Conv2d(widths[-1], 1, 4, padding=1))
         super().__init__(*layers)

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
+from medclean.networks.norms import Norm, norm_of
 from medclean.networks.padding import pad_to_multiple
 
 
@@ -15,20 +16,21 @@ class UNet(nn.Module):
 
     Args:
         width: Channels at full resolution; each level down has twice as many.
+        norm: After each convolution.
     """
 
     stride = 16
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, norm: Norm = "batch") -> None:
         super().__init__()
         widths = [width * 2**level for level in range(4)]
         self.down = nn.ModuleList(
-            _pair(into, out, out) for into, out in zip([1, *widths], widths, strict=False)
+            _pair(into, out, out, norm) for into, out in zip([1, *widths], widths, strict=False)
         )
-        self.bottom = _pair(widths[-1], 2 * widths[-1], widths[-1])
+        self.bottom = _pair(widths[-1], 2 * widths[-1], widths[-1], norm)
         ends = [widths[2], widths[1], widths[0]]
         self.up = nn.ModuleList(
-            _pair(2 * out, out, end) for out, end in zip(widths[:0:-1], ends, strict=True)
+            _pair(2 * out, out, end, norm) for out, end in zip(widths[:0:-1], ends, strict=True)
         )
         self.leave = nn.Sequential(  # both without norm and activation, as in the official code
             nn.Conv2d(2 * width, width // 2, 3, padding=1),
@@ -49,9 +51,9 @@ class UNet(nn.Module):
         return features[..., :height, :width]
 
 
-def _pair(into: int, between: int, out: int) -> nn.Sequential:
+def _pair(into: int, between: int, out: int, norm: Norm) -> nn.Sequential:
     layers: list[nn.Module] = []
     for source, target in ((into, between), (between, out)):
         convolution = nn.Conv2d(source, target, 3, padding=1)
-        layers += [convolution, nn.BatchNorm2d(target), nn.ReLU(inplace=True)]
+        layers += [convolution, norm_of(norm, target), nn.ReLU(inplace=True)]
     return nn.Sequential(*layers)
