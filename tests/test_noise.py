@@ -131,14 +131,13 @@ def test_clipped_noise_stays_within_the_scale(name, modality):
 
 
 @pytest.mark.parametrize("name", list(NOISES))
-def test_a_noise_can_be_trained_with_or_says_why_not(name):
-    if name in SLOW:
-        with pytest.raises(UsageError, match=f"{name} needs whole slices"):
-            Noise(name)
-    else:
-        level = "0..0.3" if name in LEVELLED else "0.1"
-        spec = f"{name}:sigma={level}" if name in LEVELLED else f"gaussian:sigma=0.1|{name}"
-        Noise(spec).fitting(FITS[name][0])
+def test_a_noise_can_be_trained_with(name):
+    level = "0..0.3" if name in LEVELLED else "0.1"
+    alone, beside = f"{name}:sigma={level}" if name in LEVELLED else name, "gaussian:sigma=0.1"
+    for spec in (alone, f"{beside}|{alone}"):
+        noise = Noise(spec).fitting(FITS[name][0])
+        assert noise.slow == (name in SLOW)
+        assert noise.levelled == (name in LEVELLED or spec != alone)
 
 
 def test_gaussian_noise_is_white_and_without_bias():

@@ -18,6 +18,7 @@ from medclean.errors import DataError, Exit, Stopped, UsageError
 from medclean.jobs.prepare import PrepareJob
 from medclean.log import Log
 from medclean.models._supervised import Supervised
+from medclean.physics.noise.low_dose import LowDose
 from medclean.physics.recon.zero_filled import undersampled
 from medclean.pipelines.prepare import prepare
 from medclean.pipelines.train import train
@@ -237,6 +238,29 @@ def test_what_was_cached_before_a_stop_is_not_made_again(phantoms, tmp_path, mon
     train(told, QUIET)
     names = [name for name in reads if name != "stop"]
     assert len(names) == len(set(names)) == 4
+
+
+def test_whole_draws_outlive_a_stop_within_a_case(phantoms, tmp_path, monkeypatch, seen):
+    noised, call = [], LowDose.__call__
+    settings = {"noise": ("low-dose:n0=2e4",), "batch": (1,), "patch": (48,)}
+
+    def stopped_once(noise, image, *rest):
+        noised.append(image)
+        if len(noised) == 1 + 5:  # after the trial of its options; a draw has three slices
+            raise Stopped("in the second draw", Exit.STOPPED)
+        return call(noise, image, *rest)
+
+    train(job(phantoms, tmp_path / "whole", **settings), QUIET)
+    monkeypatch.setattr(LowDose, "__call__", stopped_once)
+    with pytest.raises(Stopped):
+        train(job(phantoms, tmp_path / "run", **settings), QUIET)
+    train(job(phantoms, tmp_path / "run", **settings), QUIET)
+    slices = 3 * (2 * 4 + 1 + 1)  # of two patients four draws, of two others one
+    assert len(noised) == (1 + 5) + 1 + slices - 3
+    for path in (tmp_path / "whole" / "state" / "train").glob("noisy-*"):
+        again = tmp_path / "run" / "state" / "train" / path.name
+        assert path.read_bytes() == again.read_bytes()
+    assert not list((tmp_path / "run").rglob("*.part"))
 
 
 class Unpaired(Supervised):

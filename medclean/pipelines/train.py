@@ -32,6 +32,7 @@ from medclean.training.record import toml
 from medclean.training.samples import Samples, batches
 from medclean.training.slices import Slices, cached
 from medclean.training.validation import Validation
+from medclean.training.versions import Kept
 from medclean.training.world import World, joined
 
 AGAIN = "add --resume to the same command"
@@ -87,7 +88,8 @@ def _train(job: TrainJob, log: Log, world: World) -> tuple[Path, Card]:
     begin.prepare(job, model)
     with ExitStack() as held, stop_on_signals(AGAIN) as stop:
         by_first(lambda: _claimed(job, held))
-        slices = by_first(lambda: _cached(job, parts, pairing, log, stop))
+        kept = {part: pairing.kept(job, part, str(where.device)) for part in parts}
+        slices = by_first(lambda: _cached(job, parts, kept, log, stop))
         clean = slices.pop("clean", None)
         samples = {name: Samples.of(job, model, slices[name], pairing) for name in slices}
         samples["train"] = replace(samples["train"], others=clean)
@@ -115,7 +117,11 @@ def _claimed(job: TrainJob, held: ExitStack) -> None:
 
 
 def _cached(
-    job: TrainJob, parts: Mapping[str, Sequence[Case]], pairing: Pairing, log: Log, stop: Stop
+    job: TrainJob,
+    parts: Mapping[str, Sequence[Case]],
+    kept: Mapping[str, Kept],
+    log: Log,
+    stop: Stop,
 ) -> dict[str, Slices]:
     """The slices of each split that has cases, with the noisy versions that are kept."""
     with state.given_up(job.out):
@@ -126,7 +132,7 @@ def _cached(
                 job.out / "state" / name,
                 report=log.say,
                 stop=stop,
-                kept=pairing.kept(job, name),
+                kept=kept[name],
             )
             for name, cases in parts.items()
             if cases

@@ -95,11 +95,12 @@ class Pairing:
         sampled = [] if job.mask is None else [f"k-space sampled by {job.mask}"]
         return [*(self.noise.specs if self.noise else ()), *sampled]
 
-    def kept(self, job: TrainJob, part: str) -> Kept:
-        """Which noisy versions the cache of a part of the data set has."""
+    def kept(self, job: TrainJob, part: str, device: str) -> Kept:
+        """Which noisy versions the cache of a part of the data set has, and where they are made."""
         if self.noise is None or not self.noise.slow:
             return Kept()
-        return Kept(self.noise, job.realisations if part == "train" else 1, job.seed)
+        count = job.realisations if part == "train" else 1
+        return Kept(self.noise, count, job.seed, device)
 
     def patch(
         self, slices: Slices, place: Place, patch: int, context: int, rng: np.random.Generator

@@ -212,6 +212,9 @@ def _taken(
     np.save(path, taken.array)
     np.save(_pool_of(path), np.random.default_rng(0).choice(taken.array.ravel(), POOL))
     how = "" if taken is volume else ", averaged over 2x2 pixels or 2x2x2 voxels"
+    if kept.noise is not None:
+        drawn = kept.count * len(taken.array)
+        report(f"drawing slow noise for {drawn} slices, which may take a while: {case.name}")
     versions = tuple(kept.versions(case, taken, sigma * taken.scale, path, stop))
     how += f", {len(versions)} noisy" if versions else ""
     report(f"taken, {len(slices)} slices, noise {sigma:.1%} of scale{how}: {case.name}")

@@ -17,7 +17,7 @@ from medclean.physics.noise._chain import Chain
 from medclean.physics.signal.noise_level import middle, noise_level, series_noise_level
 from medclean.signals import Stop
 from medclean.training.noise import Noise
-from medclean.volume import Image, Volume, scale_of
+from medclean.volume import Given, Image, Volume, scale_of
 
 RECORDED = "recorded"  # label of what a data set has
 
@@ -47,11 +47,13 @@ class Kept:
         noise: That is slow to draw; None for none.
         count: Realisations of each series.
         seed: Of the run.
+        device: Where what begins in a sinogram is computed.
     """
 
     noise: Noise | None = None
     count: int = 1
     seed: int = 0
+    device: str = "cpu"
 
     def versions(
         self, case: Case, clean: Volume, sigma: float, path: Path, stop: Stop
@@ -72,23 +74,30 @@ class Kept:
         if case.noisy is not None:
             yield _recorded(case.noisy, clean, path.with_name(f"noisy-{path.name}"))
         if self.noise is not None:
+            given = clean.given(sigma=sigma, device=self.device)
             for number in range(self.count):
                 key = (self.seed, int(path.stem), number)
                 chain = self.noise.draw(np.random.default_rng(key))
                 to = path.with_name(f"noisy-{number}-{path.name}")
-                yield _drawn(chain, clean, sigma, key, to, stop)
+                yield _drawn(chain, clean, given, key, to, stop)
 
 
 def _drawn(
-    chain: Chain, clean: Volume, sigma: float, key: tuple[int, ...], path: Path, stop: Stop
+    chain: Chain, clean: Volume, given: Given, key: tuple[int, ...], path: Path, stop: Stop
 ) -> Version:
-    """All slices at one level, as a scan has one dose; each with a draw of its own."""
-    given = clean.given(sigma=sigma)
-    noisy = open_memmap(path, mode="w+", dtype=np.float32, shape=clean.array.shape)
-    for place, image in enumerate(clean.array):
-        stop.check()
-        noisy[place] = chain(image, np.random.default_rng((*key, place)), given)
-    noisy.flush()
+    """All slices at one level, as a scan has one dose; each with a draw of its own.
+
+    What was made before a stop is whole, and taken as it is.
+    """
+    if not path.is_file():
+        part = path.with_suffix(".part")
+        array = open_memmap(part, mode="w+", dtype=np.float32, shape=clean.array.shape)
+        for place, image in enumerate(clean.array):
+            stop.check()
+            array[place] = chain(image, np.random.default_rng((*key, place)), given)
+        array.flush()
+        part.replace(path)
+    noisy = np.load(path, mmap_mode="r")
     known = chain.given(given).sigma
     level = _measured(noisy) if known is None else float(known)
     return Version(path.name, "+".join(chain.names), level, scale_of(noisy, clean.modality))
