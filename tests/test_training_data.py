@@ -170,6 +170,8 @@ def test_k_space_is_sampled_of_whole_slices(dataset, tmp_path, seen):
         assert 0.01 < (batch.noisy - batch.clean).std() < 0.3
     with pytest.raises(UsageError, match="k-space is sampled in MR"):
         Pairing.of(job(dataset, tmp_path, mask="radial"), "CT")
+    with pytest.raises(UsageError, match="motion is kept in a few draws"):
+        Pairing.of(job(dataset, tmp_path, mask="radial", noise=("motion",)), "MR")
 
 
 def test_all_of_k_space_is_the_image():

@@ -78,12 +78,17 @@ class Pairing:
         """What a job asks for, for images of a modality.
 
         Raises:
-            UsageError: No such noise or mask, one that images of this modality cannot have, or a
-                wrong option.
+            UsageError: No such noise or mask, one that images of this modality cannot have, a
+                wrong option, or a mask with noise that is slow to draw.
         """
         noise = Noise(*job.noise).fitting(modality) if job.noise else None
         if job.mask is not None and modality != "MR":
             raise UsageError(f"--mask: k-space is sampled in MR, and these are {modality} images")
+        if job.mask is not None and noise is not None and noise.slow:
+            raise UsageError(
+                f"--mask: {', then '.join(noise.specs)} is kept in a few draws, and masks sample "
+                "each image anew; name a noise that is drawn for each patch, or none"
+            )
         texts = split(job.mask, "|") if job.mask is not None else []
         masks = tuple((parse(text)[0], MASKS.make(text)) for text in texts)
         return cls(noise, masks, job.augment)
