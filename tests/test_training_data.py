@@ -333,18 +333,18 @@ def test_pools_keep_what_was_dealt_and_share_the_rest():
         pools(cases[:1], {}, seed=0)
 
 
-def test_a_run_does_not_go_on_with_other_images(tmp_path):
+def test_a_run_does_not_go_on_with_other_images(tmp_path, seen):
     data = make_dataset(tmp_path / "data")
-    train(job(data, tmp_path / "run", steps=2, model=RRG), QUIET)
+    train(job(data, tmp_path / "run"), QUIET)
     image = sorted(data.rglob("*.nii.gz"))[0]
     image.write_bytes(image.read_bytes())  # touched, and the same
-    train(job(data, tmp_path / "run", steps=2, model=RRG), QUIET)
+    train(job(data, tmp_path / "run"), QUIET)
     write_image(image, seed=99)
     with pytest.raises(UsageError, match=f"{image.name} .* has changed; bring that back"):
-        train(job(data, tmp_path / "run", steps=2, model=RRG), QUIET)
+        train(job(data, tmp_path / "run"), QUIET)
     write_image(data / "sub-9" / "a.nii.gz", seed=9)
     before = json.loads((tmp_path / "run" / "state" / "sources.json").read_text())
     person = next(name for name in before if name.endswith("(train)")).partition("/")[0]
     (data / "participants.tsv").write_text(f"participant_id\tsplit\n{person}\ttest\n")
     with pytest.raises(UsageError, match=r"\(train\) is gone, .* is new"):
-        train(job(data, tmp_path / "run", steps=2, model=RRG), QUIET)
+        train(job(data, tmp_path / "run"), QUIET)
