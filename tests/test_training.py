@@ -55,6 +55,7 @@ from tiny import TRAINABLE, tiny
 
 CPU = Machine(torch.device("cpu"), precision="float32", workers=0)
 QUIET = Log(quiet=True)
+pytestmark = pytest.mark.usefixtures("no_processes")
 PRESETS = Path(checkpoints.__file__).parent / "presets"
 GIVEN = Given("au", 200.0, (1.0, 1.0, 1.0), "MR")
 

@@ -29,6 +29,7 @@ from medclean.training.pairs import Pairing
 from medclean.volume import Given
 
 QUIET = Log(quiet=True)
+pytestmark = pytest.mark.usefixtures("no_processes")
 GIVEN = Given("1", 1.0, (1.0, 1.0, 1.0), "MR", sigma=0.1)
 RRG = "rrg:width=4,groups=1,blocks=1,streams=[1,2]"
 
