@@ -18,6 +18,7 @@ from medclean.cli.doctor import doctor
 from medclean.cli.evaluate import evaluate
 from medclean.cli.models import models
 from medclean.cli.prepare import prepare
+from medclean.cli.report import report
 from medclean.cli.train import train
 from medclean.cli.undersample import undersample
 from medclean.errors import Exit
@@ -60,6 +61,7 @@ app.command(cls=Command, epilog=listed(MASKS, NOTICE), short_help=undersample.__
 )
 app.command(cls=Command, epilog=NOTICE, short_help=train.__doc__)(command(train, presets=True))
 app.command(cls=Command, epilog=NOTICE, short_help=evaluate.__doc__)(command(evaluate))
+app.command(cls=Command, epilog=NOTICE, short_help=report.__doc__)(command(report))
 app.command(cls=Command, epilog=NOTICE)(models)
 app.command(cls=Command, epilog=NOTICE)(doctor)
 

@@ -1,0 +1,172 @@
+"""Runs, trainings and scores become a page."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+
+from medclean import __version__
+from medclean.archive.runs import RUN_FOLDER
+from medclean.archive.runs.finished import Finished, is_run
+from medclean.errors import UsageError
+from medclean.pipelines import _record, _trained
+from medclean.pipelines._cases import names_of
+from medclean.pipelines._cohort import Cohort, Entry, Told, counts_of
+from medclean.pipelines._scored import Scores
+from medclean.report.page import Method, Page
+
+_SCORES = (".csv", ".json")
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What a page is about.
+
+    Attributes:
+        runs: Finished runs, or what is left of them.
+        trainings: Drawn already, for they have no images.
+        scores: By the name of their file.
+        gaps: What their records lack.
+    """
+
+    runs: tuple[Told, ...] = ()
+    trainings: tuple[Method, ...] = ()
+    scores: Mapping[str, Scores] = field(default_factory=dict)
+    gaps: tuple[str, ...] = ()
+
+    @classmethod
+    def read(cls, paths: Sequence[Path], *, identifiable: bool) -> "Sources":
+        """Runs, trainings and scores, each told by what it is.
+
+        Raises:
+            UsageError: One of them is none of these.
+            DataError: One cannot be read.
+        """
+        paths = [_whole(path) for path in paths]
+        runs, trainings = list[Told](), list[Method]()
+        scores: dict[str, Scores] = {}
+        gaps: list[str] = []
+        for name, path in zip(names_of(paths), paths, strict=True):
+            several = len(paths) > 1
+            if is_run(path):
+                found = Finished.read(path)
+                runs.append(Told(name, found))
+                gaps += _of(name, found.gaps, several=several)
+            elif path.is_dir() and _trained.is_training(path):
+                lacking: list[str] = []
+                trained = _trained.training(path, name, lacking, identifiable=identifiable)
+                trainings.append(trained)
+                gaps += _of(name, lacking, several=several)
+            elif path.suffix.lower() in _SCORES and path.is_file():
+                scores[name] = Scores.read(path)
+            else:
+                raise _unknown(path)
+        return cls(tuple(runs), tuple(trainings), scores, tuple(gaps))
+
+    @property
+    def names(self) -> list[str]:
+        """Of all methods."""
+        scored = [name for of in self.scores.values() for name in of.results]
+        own = [*(run.name for run in self.runs), *(one.name for one in self.trainings)]
+        return list(dict.fromkeys([*own, *scored]))
+
+    def renamed(self, names: Mapping[str, str]) -> "Sources":
+        """With other names in their order, and nothing that tells the names they had."""
+        runs = [replace(run, name=names[run.name]) for run in self.runs]
+        scores = {
+            f"scores {n}" if len(self.scores) > 1 else "scores": one.renamed(names)
+            for n, one in enumerate(self.scores.values(), 1)
+        }
+        gaps = [f"the record of a method is not whole ({len(self.gaps)} gaps)"] if self.gaps else []
+        runs.sort(key=lambda run: run.name)
+        return Sources(tuple(runs), (), scores, tuple(gaps))
+
+
+def page_of(
+    sources: Sources,
+    cohort: Cohort,
+    entries: Sequence[Entry],
+    gaps: Sequence[str],
+    *,
+    says: Sequence[str] = (),
+) -> Page:
+    """All that the page says.
+
+    Args:
+        sources: What it is about.
+        cohort: The runs of it.
+        entries: Their series, with pictures.
+        gaps: What had no room.
+        says: Lines about the page itself.
+    """
+    blind, open_ = cohort.blind, cohort.identifiable
+    runs = [_method(run, blind=blind, identifiable=open_) for run in sources.runs]
+    left = Counter[str]()
+    for run in () if blind else sources.runs:
+        left.update(_record.left_out(run.found, identifiable=open_))
+    scored = [section for one in sources.scores.values() for section in one.sections()]
+    untold = [gap for one in sources.scores.values() for gap in one.gaps]
+    return Page(
+        title=_title(sources, blind=blind),
+        made=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
+        version=__version__,
+        methods=(*runs, *sources.trainings),
+        cases=tuple(entry.case for entry in entries),
+        sections=(*(() if blind else cohort.sections(entries)), *scored),
+        left_out=tuple(left.most_common()),
+        gaps=(*sources.gaps, *untold, *gaps),
+        says=tuple(says),
+        blind=blind,
+        counts=counts_of(entries),
+    )
+
+
+def numbered(keys: Sequence[str]) -> Callable[[str], str]:
+    """Names of series where there is no key to make them from: their places."""
+    places = {key: f"{place:03}" for place, key in enumerate(sorted(keys), 1)}
+    return lambda key: places[key]
+
+
+def _method(run: Told, *, blind: bool, identifiable: bool) -> Method:
+    if blind:
+        return Method(run.name, f"method {run.name}", "what it is stands in the key", {})
+    return _record.method(run.found, run.name, identifiable=identifiable)
+
+
+def _title(sources: Sources, *, blind: bool) -> str:
+    if blind:
+        return "Blinded reading"
+    commands = dict.fromkeys(run.found.command or "a run" for run in sources.runs)
+    kinds = [*commands, *(["train"] if sources.trainings else [])]
+    if sources.scores and not kinds:
+        return "Scores"
+    trained = [one.title.split()[-1].partition(":")[0] for one in sources.trainings]
+    models = dict.fromkeys(
+        [*(str(r.found.facts.get("model") or "") for r in sources.runs), *trained]
+    )
+    named = [model for model in models if model]
+    return f"{' and '.join(kinds)}{': ' if named else ''}{', '.join(named)}"
+
+
+def _of(name: str, gaps: Sequence[str], *, several: bool) -> Iterator[str]:
+    yield from (f"{name}: {gap}" for gap in gaps) if several else gaps
+
+
+def _whole(path: Path) -> Path:
+    """The output folder, also where its run folder was named, or the journal in it."""
+    whole = Path(path).absolute()
+    if not path.exists():
+        raise UsageError(f"{path} does not exist; expected the folder of a run, or scores")
+    for folder in (whole, whole.parent):
+        if folder.name == RUN_FOLDER and folder.is_dir():
+            return folder.parent
+    return path
+
+
+def _unknown(path: Path) -> UsageError:
+    return UsageError(
+        f"{path} is no output of medclean; expected a folder with {RUN_FOLDER}/ in it (of denoise, "
+        "add-noise, undersample or prepare), the folder of a training with its log.csv, or the "
+        ".csv or .json of `medclean evaluate`"
+    )
