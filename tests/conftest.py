@@ -1,5 +1,6 @@
 """Every derived DICOM file that a test leaves behind is held against the rules for such files."""
 
+import os
 from collections import Counter
 from concurrent.futures import Future
 from pathlib import Path
@@ -11,6 +12,7 @@ from medclean.archive.workers import Workers
 from rules.standard import available
 from rules.trees import Sources, derived_in, files, report
 
+os.environ["MEDCLEAN_REPORT"] = "false"  # of the programs that tests start
 SAMPLES = Path(__file__).parent.parent / "sample_data"
 COUNTS: Counter[str] = Counter()
 
@@ -26,6 +28,15 @@ def pytest_runtest_call(item):
         COUNTS["seconds"] += perf_counter() - start
         assert not broken, "derived files break rules:\n" + "\n".join(broken)
     return result
+
+
+@pytest.fixture(autouse=True)
+def no_pages(request, monkeypatch):
+    """Runs draw no page of themselves, which takes a second, but where a test is about that."""
+    if request.node.get_closest_marker("pages"):
+        monkeypatch.delenv("MEDCLEAN_REPORT")
+    else:
+        monkeypatch.setattr("medclean.pipelines._own_page.attempt", lambda *_: None)
 
 
 @pytest.fixture

@@ -113,6 +113,7 @@ def test_every_file_says_what_it_is():
         "denoise --help",
         "prepare --help",
         "evaluate --help",
+        "report --help",
         "train --help",
         "doctor --help",
     ],

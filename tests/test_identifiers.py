@@ -26,7 +26,10 @@ from medclean.errors import DataError, Exit
 from medclean.inference.engine import Engine
 from planted import Planting, left_behind
 
-pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:pydicom")  # of what is planted
+pytestmark = [
+    pytest.mark.pages,
+    pytest.mark.filterwarnings("ignore::UserWarning:pydicom"),  # of what is planted
+]
 
 
 @pytest.fixture

@@ -48,7 +48,7 @@ def test_a_command_is_understood(line: str, monkeypatch: pytest.MonkeyPatch) -> 
         return SimpleNamespace(exit=Exit.DONE, line="", patients=0, **told)
 
     # What would do it.
-    for name in ("denoise", "prepare", "train", "add_noise", "undersample", "evaluate"):
+    for name in ("denoise", "prepare", "train", "add_noise", "undersample", "evaluate", "report"):
         module = ModuleType(f"medclean.pipelines.{name}")
         setattr(module, name, run)
         monkeypatch.setitem(sys.modules, module.__name__, module)

@@ -108,7 +108,7 @@ def assert_same(run, other):
 def test_a_run_leaves_what_scripts_rely_on(unbroken, dataset):
     names = {path.name for path in unbroken.iterdir()}
     assert names == {
-        *("job.toml", "log.csv", "curves.png", "validation.png", "state"),
+        *("job.toml", "log.csv", "curves.png", "validation.png", "report.html", "state"),
         *(f"{kind}.{ending}" for kind in ("best", "last") for ending in ("safetensors", "json")),
     }
     settings = tomllib.loads((unbroken / "job.toml").read_text())

@@ -43,6 +43,10 @@ Overwriting: TypeAlias = Annotated[
     bool, Setting("Redo what medclean wrote in the output folder before.")
 ]
 
+Reporting: TypeAlias = Annotated[
+    bool, Setting("Write report.html beside the record of the run: a page with what was done.")
+]
+
 KEEP_DATES = "Keep dates with --deidentify; without it they move."
 BURNED_IN = "Take images with --deidentify that may show identifying text."
 NEEDS_KEY = (
@@ -121,6 +125,7 @@ class SeriesJob:
     dry_run: Annotated[
         bool, Setting("Say what would be done and what it would take; write nothing.")
     ] = False
+    report: Reporting = True
 
     def __post_init__(self) -> None:
         if not (self.studies or self.from_file):

@@ -13,6 +13,7 @@ from medclean.jobs._series import (
     Included,
     Limited,
     Overwriting,
+    Reporting,
     Selected,
     StatedModality,
     at_least,
@@ -115,6 +116,7 @@ class PrepareJob:
     ] = None
     limits: Limited = None
     overwrite: Overwriting = False
+    report: Reporting = True
 
     def __post_init__(self) -> None:
         if self.deidentify and not self.key:

@@ -179,6 +179,10 @@ class TrainJob:
         Setting("Start from the weights of a checkpoint.", "result", metavar="CHECKPOINT"),
     ] = None
 
+    report: Annotated[
+        bool, Setting("Write report.html into the output folder: a page with the curves.")
+    ] = True
+
     def __post_init__(self) -> None:
         counts = ("steps", "batch", "patch", "accumulate", "every", "patience", "seeds")
         for name in (*counts, "realisations"):

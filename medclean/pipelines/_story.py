@@ -2,14 +2,16 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from time import monotonic
 from typing import Any
 
 from medclean.archive.runs import Run
 from medclean.archive.series import Series
 from medclean.errors import DataError, Exit, MedcleanError, Stopped, WriteError
 from medclean.log import Bar, Log
-from medclean.pipelines import _copies, _estimate
+from medclean.pipelines import _copies, _estimate, _own_page
 from medclean.pipelines._method import Method
+from medclean.pipelines._origins import Origin
 from medclean.pipelines._request import Request
 from medclean.pipelines._stock import Stock
 from medclean.pipelines._work import Work
@@ -22,7 +24,7 @@ def carry_out(asked: Request[Method], log: Log) -> Run:
     Raises:
         MedcleanError: The run could not begin, or go on; a series that fails stops no other.
     """
-    method, root = asked.method, asked.inputs.root
+    method, root, began = asked.method, asked.inputs.root, monotonic()
     with stop_on_signals() as stop, asked.bounded() as workers, asked.opened(log) as run:
         stock = Stock.of(asked.find(workers, log), method)
         stock.tell(log)
@@ -53,6 +55,9 @@ def carry_out(asked: Request[Method], log: Log) -> Run:
         if bugs:
             raise bugs[0]
         run.finish()
+        if asked.job.report:
+            sources = {series.key: Origin(root, series) for series in stock.found.series}
+            _own_page.write(run, sources, workers, log, began=began)
     return run
 
 

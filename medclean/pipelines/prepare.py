@@ -4,6 +4,7 @@ import platform
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, fields, replace
 from importlib.metadata import PackageNotFoundError, version
+from time import monotonic
 from typing import Any
 
 from medclean import __version__, device
@@ -23,6 +24,7 @@ from medclean.errors import Exit, UsageError
 from medclean.jobs._setting import defaults, values
 from medclean.jobs.prepare import PrepareJob
 from medclean.log import Log
+from medclean.pipelines import _own_page
 from medclean.pipelines._case import How
 from medclean.pipelines._disguise import Disguise
 from medclean.pipelines._hiding import write_tree
@@ -65,6 +67,7 @@ def prepare(job: PrepareJob, log: Log) -> Summary:
     Raises:
         MedcleanError: The run could not begin, or go on; a series that fails stops no other.
     """
+    began = monotonic()
     noisy, limits = noisy_ones(job.pair_by), Limits.of(job.limits)
     selection = Selection.of(job.select, job.exclude)
     by_path(job.patient)
@@ -114,6 +117,8 @@ def prepare(job: PrepareJob, log: Log) -> Summary:
         known.write(job.out)
         write_table(job.out, run.series, known.cases)
         draw(job.out, known.cases)
+        if job.report:
+            _own_page.write(run, {}, workers, log, began=began)
         if disguise and job.deidentify:
             hidden = write_tree(
                 found,

@@ -22,6 +22,7 @@ from medclean.jobs._setting import values
 from medclean.jobs.train import TrainJob
 from medclean.learning.processes import by_first
 from medclean.log import Log
+from medclean.pipelines import _own_page
 from medclean.pipelines._inputs import Inputs, find
 from medclean.signals import Stop, stop_on_signals
 from medclean.training import begin, cards, seeds, sources, state
@@ -106,6 +107,8 @@ def _train(job: TrainJob, log: Log, world: World) -> tuple[Path, Card]:
         best, card = cards.judge(job, judges.get("test"), where.device, stop)
         for line in cards.told(card):
             log.say(line)
+        if job.report and world.rank == 0:
+            _own_page.write_training(job.out, log)
         return best, card
 
 

@@ -33,6 +33,7 @@ class Run:
 
     Attributes:
         out: The output folder, as the user wrote it.
+        shard: Which part of the job it does; None is all.
         expected: What it is about; what is copied as it is is told there.
         warnings: Damage that was found in the journals.
         tally: What became of the run, once it is finished.
@@ -53,7 +54,7 @@ class Run:
         self.tally: Tally | None = None
         self.series: list[Line] = []
         self._record, self._lock, self._overwrite, self._key = record, lock, overwrite, key
-        self._shard, self._division, self._total = shard, Division(shard), 0
+        self.shard, self._division, self._total = shard, Division(shard), 0
         self.expected = Expected(record, overwrite=overwrite)
         self._begun: set[str] = set()
 
@@ -62,11 +63,11 @@ class Run:
     def divide(self, keys: Collection[str]) -> None:
         """Deal out the eligible series of the whole job among its shards; see ``owns``."""
         self._total = len(keys)
-        if self._shard:
-            path = self.out / RUN_FOLDER / f"shards-of-{self._shard.of}.json"
+        if self.shard:
+            path = self.out / RUN_FOLDER / f"shards-of-{self.shard.of}.json"
             with cannot_write(path):
                 create(path, encode({"series": sorted(keys)}))
-                self._division = Division(self._shard, json.loads(path.read_bytes())["series"])
+                self._division = Division(self.shard, json.loads(path.read_bytes())["series"])
 
     def owns(self, key: str) -> bool:
         """Whether a series, or by its path a file that belongs to none, is this shard's to do."""
@@ -275,7 +276,7 @@ class Run:
             stopped: The status of what ends the run before all is done.
         """
         self._lock.check()
-        record, shard = self._record, self._shard
+        record, shard = self._record, self.shard
         ended = tally(
             self.expected.outcomes,
             self.out,
