@@ -14,6 +14,8 @@ demo: $(VENV)/ready
 	$(RUN)/medclean denoise sample_data/mr/noisy --model dgan -o demo/mr
 	$(RUN)/medclean denoise sample_data/ct/noisy --model nlm -o demo/ct
 	$(RUN)/python sample_data/picture.py demo
+	$(RUN)/medclean report demo/mr demo/ct -o demo/report.html \
+	  --study sample_data/mr/noisy --study sample_data/ct/noisy
 
 lint: $(VENV)/linters
 	$(RUN)/ruff check

@@ -18,6 +18,7 @@ OTHERS = {  # pages beside those of commands
     "add-noise": ("medclean-run(5)", "medclean-conformance(7)"),
     "denoise": ("medclean-run(5)", "medclean-conformance(7)"),
     "prepare": ("medclean-dataset(5)", "medclean-run(5)"),
+    "report": ("medclean-evaluate(1)", "medclean-run(5)"),
     "train": ("medclean-dataset(5)",),
     "undersample": ("medclean-run(5)", "medclean-conformance(7)"),
 }
@@ -61,6 +62,7 @@ RECORD = {
     "input with its status and reason.",
     "OUT/medclean-run/journal*.jsonl": "The record that the manifest is made from and a "
     "later run goes on from, one line an event.",
+    "OUT/medclean-run/report*.html": "A page of what was done, for people: medclean-report(1).",
     "OUT/medclean-run/lock*": "Says which running job holds the folder.",
 }
 SIMULATED = (
@@ -236,6 +238,7 @@ MORE = {
         files={
             "OUT/job.toml": "The settings, fit for --config.",
             "OUT/log.csv, OUT/curves.png": "Losses and validation over the steps.",
+            "OUT/report.html": "A page with the curves, the settings and the card.",
             "OUT/validation.png": "Held-out slices: noisy, denoised, clean, and what was removed.",
             "OUT/best.safetensors, OUT/last.safetensors": "Weights, each with a card of the same "
             "name in .json.",
@@ -312,6 +315,45 @@ MORE = {
             "--mask segmentation.dcm",
             "Segmentations of denoised images:": "medclean evaluate truth.nii.gz network.dcm "
             "--labels",
+        },
+    ),
+    "report": More(
+        about=(
+            "One HTML file with all that is in it: it works offline and from an e-mail, in light "
+            "and dark, and on paper. Each series is shown before, after and with what was "
+            "removed, in one window: side by side, under a slider, in turn, slice by slice; with "
+            "a detail, a line profile, a histogram, the noise power spectrum of what was removed,"
+            " and its safety figures with what they mean. Volumes of thin slices have other "
+            "directions, too; PET is inverse. The index is sorted, filtered and rated in the "
+            "browser, which keeps ratings until they are exported.",
+            "Several runs of one study are laid side by side. The journals of an array's tasks "
+            "are read together, and a shard without one is named. What is torn, missing or gone "
+            "is told on the page under what it lacks, and where a record is not whole the exit "
+            "status is 8.",
+            "Images are read from the output, and those before from the study, which the record "
+            "does not name: it is looked for beside the output (STUDY beside STUDY-NAME), else "
+            "--study says where it is. Files that have changed since are not taken for it.",
+            "Series are named by keyed hash and modality. Images whose pixels are likely to show "
+            "text are left out. --identifiable shows paths and descriptions, and what shows text:"
+            " for use in the house. With --blind methods have letters, their figures, settings "
+            "and names stand nowhere on the page, and FILE-key.json says which is which.",
+            "A page has --max-mb at most: pictures become coarser, then fewer, those of outlying "
+            "series last; the page says how many of how many are shown.",
+        ),
+        files={
+            "OUT/medclean-run/report*.html": "The page that each run writes of itself, with a few "
+            "slices of each series, unless --no-report is given; of a training OUT/report.html.",
+            "FILE-key.json": "With --blind: the methods behind the letters, and the seed.",
+        },
+        examples={
+            "The page of a run whose study lies beside it:": "medclean report study-dgan -o "
+            "report.html",
+            "Two methods, read without knowing which is which:": "medclean report study-nlm "
+            "study-dgan --blind -o reading.html",
+            "An array's tasks together, as a table:": "medclean report /scratch/denoised "
+            "--format csv -o series.csv",
+            "With the truth, and from scores:": "medclean report study-dgan scores.json "
+            "--reference clean -o report.html",
         },
     ),
     "models": More(
