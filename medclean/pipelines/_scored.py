@@ -3,7 +3,8 @@
 import csv
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from math import inf, isfinite, isnan, nan
 from pathlib import Path
@@ -14,7 +15,6 @@ from medclean.catalog import METRICS
 from medclean.errors import DataError, UsageError
 from medclean.pipelines._measured import NOISY
 from medclean.pipelines._scores import Row, Score, scores_of
-from medclean.quality.statistics import Spread
 from medclean.report import graphs
 from medclean.report.graphs import Point
 from medclean.report.page import Graph, Section, Table
@@ -25,8 +25,15 @@ AGREEMENT = "A dot is a case; how far two methods differ, and whether that depen
 FAR = 3.5  # robust standard deviations from the median (Iglewicz and Hoaglin, 1993)
 ROWS = 200  # of a table of outliers
 _ARROWS = {"higher": "\N{UPWARDS ARROW}", "lower": "\N{DOWNWARDS ARROW}"}
+_SUMMARY = (
+    "Mean \N{PLUS-MINUS SIGN} standard deviation over patients [95 % interval of the mean, by "
+    "bootstrap]. Arrows point to what is better."
+)
 _TESTED = "p: Wilcoxon's signed-rank test, after Holm."
 _TITLES = {"psnr": "PSNR", "ssim": "SSIM", "rmse": "RMSE", "nmse": "NMSE", "mae": "MAE"}
+
+
+Figure = tuple[str, str, str, str]  # modality, region, metric and unit
 
 
 @dataclass(frozen=True)
@@ -39,6 +46,7 @@ class Scores:
         says: The conventions.
         versions: By package.
         seed: Of the bootstrap.
+        modalities: Of the cases, as far as they are known.
     """
 
     rows: tuple[Row, ...]
@@ -46,6 +54,7 @@ class Scores:
     says: tuple[str, ...] = ()
     versions: Mapping[str, str] | None = None
     seed: int = 0
+    modalities: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def read(cls, path: Path) -> "Scores":
@@ -57,7 +66,9 @@ class Scores:
         """
         try:
             text = path.read_text(encoding="utf-8")
-            return cls._of_json(text) if path.suffix.lower() == ".json" else cls._of_csv(text)
+            if path.suffix.lower() == ".json":
+                return cls._of_json(text)
+            return replace(cls._of_csv(text), modalities=_modalities(path.with_suffix(".json")))
         except OSError as error:
             raise UsageError(f"{path}: {error.strerror}; expected a file to read") from None
         except (ValueError, KeyError, TypeError, csv.Error):
@@ -77,6 +88,7 @@ class Scores:
             tuple(map(str, said.get("says", ()))),
             {str(k): str(v) for k, v in said.get("versions", {}).items()},
             int(said.get("job", {}).get("seed", 0)),
+            {str(k): str(v) for k, v in said.get("modalities", {}).items()},
         )
 
     @classmethod
@@ -89,7 +101,7 @@ class Scores:
     def renamed(self, names: Mapping[str, str]) -> "Scores":
         """With other names of the methods; what is said of gaps would tell them."""
         rows = tuple(row._replace(result=names.get(row.result, row.result)) for row in self.rows)
-        return Scores(tuple(sorted(rows)), says=self.says, versions=self.versions, seed=self.seed)
+        return replace(self, rows=tuple(sorted(rows)), gaps=())
 
     @property
     def results(self) -> list[str]:
@@ -99,26 +111,28 @@ class Scores:
 
     def sections(self) -> Iterator[Section]:
         """Tables, then a box plot a figure, then how methods agree case by case."""
-        scores, comparisons = scores_of(self.rows, seed=self.seed)
+        scores, comparisons = scores_of(self.rows, seed=self.seed, modalities=self.modalities)
         tests = [
-            _tests(c.pairs, _title(c.metric, c.region))
-            for c in sorted(comparisons, key=lambda c: _order((c.region, c.metric, c.unit)))
+            _tests(c.pairs, self._title(c.metric, c.region, c.modality))
+            for c in sorted(
+                comparisons, key=lambda c: _order((c.modality, c.region, c.metric, c.unit))
+            )
             if c.pairs and c.pairs[0].patients > 1
         ]
-        tables = (_summary(scores), *self._outliers(), *tests)
+        tables = (self._summary(scores), *self._outliers(), *tests)
         yield Section("Scores", tables=tables, says=self._said())
         drawn, agreements = list[Graph](), list[Graph]()
-        for figure in sorted(_figures(self.rows), key=_order):
-            own = [r for r in self.rows if (r.region, r.metric, r.unit) == figure]
-            region, metric, unit = figure
+        for figure, own in sorted(self._figures().items(), key=lambda item: _order(item[0])):
+            modality, region, metric, unit = figure
+            title = self._title(metric, region, modality)
             values = {
                 name: [Point(r.value, r.case) for r in own if r.result == name]
                 for name in self.results
             }
             unit = "" if unit == "1" else unit
-            drawn.append(graphs.boxes(values, title=_title(metric, region), unit=unit))
+            drawn.append(graphs.boxes(values, title=title, unit=unit))
             if metric in SHOWN and region == "image":
-                agreements += _agreements(own, self.results, _title(metric, region))
+                agreements += _agreements(own, self.results, title)
         yield Section("By method", tuple(drawn))
         if agreements:
             yield Section("Case by case", tuple(agreements), says=AGREEMENT)
@@ -132,20 +146,16 @@ class Scores:
     def _outliers(self) -> Iterator[Table]:
         """Cases that are far from the others of their method, the farthest first."""
         far: list[tuple[float, tuple[str, ...]]] = []
-        for region, metric, unit in _figures(self.rows):
+        for (modality, region, metric, unit), rows in self._figures().items():
+            title = self._title(metric, region, modality)
             for name in self.results:
-                own = [
-                    r
-                    for r in self.rows
-                    if (r.result, r.region, r.metric, r.unit) == (name, region, metric, unit)
-                    and isfinite(r.value)
-                ]
+                own = [r for r in rows if r.result == name and isfinite(r.value)]
                 middle = median(r.value for r in own) if own else nan
                 room = 1.4826 * median(abs(r.value - middle) for r in own) if own else nan
                 for row in own if room else ():
                     z = (row.value - middle) / room
                     if abs(z) > FAR:
-                        cells = (row.case, name, _title(metric, region), _text(row.value, unit))
+                        cells = (row.case, name, title, _text(row.value, unit))
                         far.append((abs(z), (*cells, f"{z:+.1f}")))
         far.sort(key=lambda item: -item[0])
         if far:
@@ -154,31 +164,39 @@ class Scores:
             says = (
                 f"More than {FAR} robust standard deviations from the median of its method{more}."
             )
-            rows = tuple(cells for _, cells in far[:ROWS])
-            yield Table("Outlying cases", columns, rows, says)
+            shown = tuple(cells for _, cells in far[:ROWS])
+            yield Table("Outlying cases", columns, shown, says)
 
+    def _figures(self) -> dict[Figure, list[Row]]:
+        """All rows of a figure; modalities are never mixed."""
+        found: dict[Figure, list[Row]] = {}
+        for row in self.rows:
+            figure = (self.modalities.get(row.case, ""), row.region, row.metric, row.unit)
+            found.setdefault(figure, []).append(row)
+        return found
 
-def _summary(scores: Sequence[Score]) -> Table:
-    """A row a metric, a column a method."""
-    results = list(dict.fromkeys(score.result for score in scores))
-    found: dict[tuple[str, str, str], dict[str, Spread]] = {}
-    for score in scores:
-        found.setdefault((score.region, score.metric, score.unit), {})[score.result] = score.spread
-    rows = tuple(
-        (
-            f"{_title(metric, region)} {_arrow(metric)}".strip(),
-            "" if unit == "1" else unit,
-            *(_spread(found[region, metric, unit].get(name)) for name in results),
+    def _title(self, metric: str, region: str, modality: str) -> str:
+        name = _TITLES.get(metric, metric) + ("" if region == "image" else f", {region}")
+        return f"{modality} {name}" if modality and len({*self.modalities.values()}) > 1 else name
+
+    def _summary(self, scores: Sequence[Score]) -> Table:
+        """A row a metric, a column a method."""
+        results = list(dict.fromkeys(score.result for score in scores))
+        found: dict[Figure, dict[str, Score]] = {}
+        for score in scores:
+            figure = (score.modality, score.region, score.metric, score.unit)
+            found.setdefault(figure, {})[score.result] = score
+        rows = tuple(
+            (
+                f"{self._title(metric, region, modality)} {_arrow(metric)}".strip(),
+                "" if unit == "1" else unit,
+                *(_spread(of.get(name)) for name in results),
+            )
+            for (modality, region, metric, unit), of in sorted(
+                found.items(), key=lambda item: _order(item[0])
+            )
         )
-        for region, metric, unit in sorted(found, key=_order)
-    )
-    return Table(
-        "Over patients",
-        ("figure", "unit", *results),
-        rows,
-        "Mean \N{PLUS-MINUS SIGN} standard deviation over patients [95 % interval of the mean, by "
-        "bootstrap]. Arrows point to what is better.",
-    )
+        return Table("Over patients", ("figure", "unit", *results), rows, _SUMMARY)
 
 
 def _tests(pairs: Sequence[Any], title: str) -> Table:
@@ -223,19 +241,10 @@ def _agreements(rows: Sequence[Row], results: Sequence[str], title: str) -> Iter
             yield graph
 
 
-def _figures(rows: Sequence[Row]) -> list[tuple[str, str, str]]:
-    return list(dict.fromkeys((row.region, row.metric, row.unit) for row in rows))
-
-
-def _order(figure: tuple[str, str, str]) -> tuple[bool, int, str]:
-    region, metric, _ = figure
+def _order(figure: Figure) -> tuple[str, bool, int, str]:
+    modality, region, metric, _ = figure
     place = SHOWN.index(metric) if metric in SHOWN else len(SHOWN)
-    return region != "image", place, f"{region} {metric}"
-
-
-def _title(metric: str, region: str) -> str:
-    name = _TITLES.get(metric, metric)
-    return name if region == "image" else f"{name}, {region}"
+    return modality, region != "image", place, f"{region} {metric}"
 
 
 def _arrow(metric: str) -> str:
@@ -245,14 +254,16 @@ def _arrow(metric: str) -> str:
         return ""
 
 
-def _spread(spread: Spread | None) -> str:
-    if spread is None:
+def _spread(score: Score | None) -> str:
+    if score is None:
         return "\N{EN DASH}"
+    spread = score.spread
+    lacks = f", {score.missing} cases missing" if score.missing else ""
     if isnan(spread.deviation):
-        return number(spread.mean)
+        return number(spread.mean) + lacks
     return (
         f"{number(spread.mean)} \N{PLUS-MINUS SIGN} {spread.deviation:.2g} "
-        f"[{number(spread.low)}, {number(spread.high)}]"
+        f"[{number(spread.low)}, {number(spread.high)}]{lacks}"
     )
 
 
@@ -267,6 +278,13 @@ def _p(value: float) -> str:
 def _row(line: Mapping[str, Any]) -> Row:
     texts = {name: str(line[name]) for name in Row._fields if name != "value"}
     return Row(**texts, value=_number(line["value"]))
+
+
+def _modalities(path: Path) -> dict[str, str]:
+    """Of the cases, as the JSON beside a CSV has them."""
+    with suppress(OSError, ValueError, AttributeError, KeyError):
+        return {str(k): str(v) for k, v in json.loads(path.read_bytes())["modalities"].items()}
+    return {}
 
 
 def _number(value: object) -> float:

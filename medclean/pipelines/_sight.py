@@ -10,11 +10,12 @@ import numpy as np
 
 from medclean.archive import formats
 from medclean.archive.dicom.parse import NotAnImage, parse_header
-from medclean.archive.series import Frame, Group, Series
+from medclean.archive.series import Affine, Frame, Group, Series
 from medclean.errors import DataError
 from medclean.physics.signal.body import body_mask
 from medclean.report.page import Slice
 from medclean.report.pictures import Look
+from medclean.report.upright import upright
 from medclean.volume import Image
 
 
@@ -63,6 +64,13 @@ class Sight:
         """The stack with most slices, which is the one to show."""
         return max(self.series.groups, key=lambda group: len(group.frames))
 
+    def seen_at(self, row: int, column: int) -> tuple[int, int]:
+        """Where a pixel of the file lies once slices are upright."""
+        rows, columns = (np.arange(side) for side in self.stack.shape)
+        across = upright(columns[None], self.stack.affine)
+        down = upright(rows[:, None], self.stack.affine)
+        return int(down[row, 0]), int(across[0, column])
+
     def place_of(self, spot: Spot) -> int | None:
         """Where in the stack a spot lies."""
         for place, frame in enumerate(self.stack.frames):
@@ -84,6 +92,7 @@ class Sight:
                 frames=tuple((place, frames[place]) for place in found),
                 after=tuple(of.get(source.name) for of in self.outputs),
                 reference=truth if truth and truth.is_file() else None,
+                affine=self.stack.affine,
                 look=look,
                 lines=lines,
             )
@@ -104,6 +113,7 @@ class Task(NamedTuple):
     frames: tuple[tuple[int, Frame], ...]
     after: tuple[Path | None, ...]
     reference: Path | None
+    affine: Affine
     look: Look | None
     lines: Lines | None
 
@@ -151,10 +161,11 @@ def look_at(task: Task) -> list[Seen]:
     truth = _read(task.reference, task.series, before.stored.shape)
     seen = []
     for place, frame in task.frames:
+        number = frame.number
         images = Images(
-            np.array(before.frame(frame.number).real[0]),
-            tuple(stack[frame.number] if stack is not None else None for stack in after),
-            truth[frame.number] if truth is not None else None,
+            upright(np.array(before.frame(number).real[0]), task.affine),
+            tuple(None if of is None else upright(of[number], task.affine) for of in after),
+            None if truth is None else upright(truth[number], task.affine),
         )
         if task.lines:
             seen.append(Seen(place, None, _lines_of(images, task.lines), ()))

@@ -228,7 +228,8 @@ def _detail(images: Images, sight: Sight, key: int) -> tuple[int, tuple[float, f
     rows, columns = images.before.shape
     for spot in sight.spots:
         if spot.row is not None and spot.column is not None and sight.place_of(spot) == key:
-            return spot.row, ((spot.column + 0.5) / columns, (spot.row + 0.5) / rows)
+            row, column = sight.seen_at(spot.row, spot.column)
+            return row, ((column + 0.5) / columns, (row + 0.5) / rows)
     result = next(image for image in images.after if image is not None)
     zoom = pictures.detail_of(result, sight.series.modality)
     return int(zoom[1] * rows), zoom
