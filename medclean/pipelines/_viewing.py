@@ -16,6 +16,7 @@ from medclean.report.svg import number
 from medclean.volume import Image
 
 THIN, MANY = 3.0, 24  # mm of a slice, and slices: from there on other directions are worth a look
+ENOUGH = 60  # slices: more of them are worth no coarser pictures
 PLANES = 3  # of each other direction
 INVERSE = "PT"
 TEXT = "its pixels may show text that identifies, as of its kind many do: no image is shown"
@@ -150,8 +151,9 @@ def _look(sight: Sight, images: Images, room: Room) -> tuple[Look, int]:
         look = replace(look, grade=grade)
         one = drawn(images, look, 0)
         price = sum(map(len, (one.before, *one.after, *one.removed, *one.error)))
-        if price * wanted <= room.bytes:
-            return look, wanted
+        fits = min(wanted, int(room.bytes // price))
+        if fits >= (wanted if grade.quality is None else min(wanted, ENOUGH)):
+            return look, fits
     return look, int(room.bytes // price)
 
 

@@ -205,9 +205,9 @@ def boxes(values: Mapping[str, Sequence[Point]], *, title: str, unit: str) -> Gr
             chart.box(y, ends, far, f"s{place}", 16)
         else:
             chart.parts.append(_dot(chart.across(median), y, f"s{place}"))
-    return Graph(
-        title, chart.svg(y_axis=False), f"{_counted(known)}; box: quartiles, line: median."
-    )
+    boxed = any(len(found) > 1 for found in known.values())
+    says = f"{_counted(known)}{'; box: quartiles, line: median' if boxed else ''}."
+    return Graph(title, chart.svg(y_axis=False), says)
 
 
 def curves(rows: Sequence[Mapping[str, float]]) -> tuple[Graph, ...]:

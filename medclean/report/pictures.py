@@ -111,20 +111,6 @@ def detail_of(image: Image, modality: str) -> tuple[float, float]:
     return (float(column) + columns) / image.shape[1], (float(row) + rows) / image.shape[0]
 
 
-def chosen(prices: Sequence[int], wanted: int, room: float) -> tuple[int, int]:
-    """The best grade in which all slices fit into a room in bytes; else how many do in the worst.
-
-    Args:
-        prices: Bytes that a slice takes in each grade, the best first.
-        wanted: Slices that there are to show.
-        room: Bytes.
-    """
-    for grade, price in enumerate(prices):
-        if price * wanted <= room:
-            return grade, wanted
-    return len(prices) - 1, int(room // prices[-1])
-
-
 def spread(count: int, many: int, first: Sequence[int]) -> list[int]:
     """So many places of a stack: those that must be seen, and others evenly between its ends."""
     kept = list(dict.fromkeys(place for place in first if 0 <= place < count))[:many]
