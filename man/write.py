@@ -150,6 +150,10 @@ MORE = {
             "and cases.json says why. NIfTI files are taken as they are. Names are made from keyed "
             "hashes; no value that could identify is passed on. A patient's split is recorded and "
             "never changes; running the same command again adds what is new and redoes nothing.",
+            "A series of which slices are missing, or lie at uneven distances (off an even grid by "
+            "more than a tenth of a distance), fails: no affine would be right for all of it. With "
+            "--allow-missing each part between gaps is a case of its own, and what is uneven is "
+            "taken as even; cases.json notes both.",
             "Values are those of the scanner, in HU, Bq/ml or as MR has them, on its own grid, "
             "unless an option says otherwise. Nothing is clipped on disk: noise has to be added "
             "before an image is clipped, and training does both.",
@@ -176,7 +180,8 @@ MORE = {
             "its images: 0.05, 5% and 20HU are levels. Several noises are added one after the "
             "other. A series that a noise cannot be of is skipped with that reason: of another "
             "modality (unless --force is given), another unit, or pixels that are not square where "
-            "rays need such.",
+            "rays need such. Each slice is computed by itself: where some are missing, a line says "
+            "so, and the others are what they would be.",
             "Standard output says of each series, in its unit, the standard deviation that was "
             "asked for, and what was measured: that of the change within the body, and the noise "
             "level of the series before and after, each from the images alone. Rician noise "
@@ -197,7 +202,10 @@ MORE = {
             *SIMULATED,
             "The magnitude of each image is transformed, sampled through a mask and transformed "
             "back; what was not sampled is zero. All slices of one shape in a series share a mask. "
-            "With --transform 3d the slices of a group are one volume. Images that have no k-space "
+            "With --transform 3d the slices of a group are one volume; of a series of which slices "
+            "are missing, or lie at uneven distances, this is none: it fails, and says where, "
+            "unless --allow-missing is given. Slices by themselves lack nothing: there a line "
+            "tells of it. Images that have no k-space "
             "are skipped with that reason: of other modalities than MR, and phase images; with "
             "--force CT is counted from air.",
             "Complex numbers are taken too. In .npy: (rows, columns), (coils, rows, columns) or "

@@ -157,6 +157,20 @@ def test_a_series_with_missing_slices_fails_by_name_or_is_taken_in_parts(tmp_pat
     assert [case["shape"][0] for case in summary.cases] == [4, 3]
 
 
+def test_a_series_at_uneven_distances_fails_or_is_taken_as_even_and_says_so(tmp_path):
+    for number, height in enumerate((0, 2, 4, 6.8, 8.8), 1):
+        data = dicoms.image(number=number, position=(0.0, 0.0, height))
+        dicoms.save(data, tmp_path / "in" / f"{number}.dcm")
+    assert run(tmp_path / "in", tmp_path / "out").exit == Exit.BAD_DATA
+    manifest = json.loads((tmp_path / "out" / "medclean-run" / "manifest.json").read_text())
+    assert manifest["series"][0]["reason"] == (
+        "its slices lie at uneven distances; --allow-missing takes them as even ones"
+    )
+    (case,) = run(tmp_path / "in", tmp_path / "even", allow_missing=True).cases
+    assert case["spacing"][0] == pytest.approx(2.2)
+    assert case["checks"]["notes"] == ["its slices lie at uneven distances"]
+
+
 def test_an_archive_without_images_says_what_was_expected(tmp_path, capfd):
     (tmp_path / "in").mkdir()
     assert run(tmp_path / "in", tmp_path / "out").exit == Exit.NOTHING_TO_DO

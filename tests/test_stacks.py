@@ -49,11 +49,26 @@ def test_gaps_of_an_even_stack(heights, gaps):
     assert missing(heights) == gaps
 
 
-def test_three_slices_without_a_usual_distance_are_uneven():
-    assert uneven([0, 2, 6])
-    assert not uneven([0, 2, 4])
-    assert not uneven([0, 2, 6, 8])
-    assert not uneven([0, 50])
+@pytest.mark.parametrize(
+    ("heights", "found"),
+    [
+        ([0, 2, 6], True),
+        ([0, 2, 4, 6.8, 8.8, 10.8], True),  # one distance alone, and no gap
+        ([0, 2, 4], False),
+        ([0, 0.6, 1.3, 1.9, 2.5, 3.1], False),  # 0.625 mm, rounded
+        ([0, 50], False),
+        ([0], False),
+    ],
+)
+def test_slices_off_an_even_grid_are_told_from_rounding(heights, found):
+    assert uneven(heights) == found
+
+
+def test_a_stack_is_even_on_either_side_of_a_gap(tmp_path):
+    stack(tmp_path, [0, 2, 4, 8, 10, 12.8, 14.8])
+    (series,) = series_in(tmp_path)
+    assert [group.even for group in series.groups] == [True, False]
+    assert len(series.notes) == 2
 
 
 @pytest.mark.parametrize(("aside", "found"), [(0.0, False), (0.005, False), (0.2, True)])

@@ -14,6 +14,7 @@ from medclean.errors import Exit, UsageError
 from medclean.jobs.undersample import UndersampleJob
 from medclean.log import Log
 from medclean.physics.signal.fourier import to_image, to_kspace
+from medclean.pipelines.dry_run import dry_run
 from medclean.pipelines.undersample import undersample
 from multiframes import enhanced, frame
 from test_denoise import manifest, tree
@@ -74,6 +75,35 @@ def test_the_result_is_the_image_of_what_was_sampled(study, tmp_path, name, tran
     np.testing.assert_allclose(result, np.abs(to_image(kspace, axes)).clip(0, 4095), atol=0.51)
     slices = [path for path, number in facts["arrays"][0]["slices"] if number == 0]
     assert slices == [f"{n:04}.dcm" for n in range(1, 5)]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "why"),
+    [
+        (lambda path: path.unlink(), "missing: 1 slice between 0003.dcm and 0005.dcm; --allow-m"),
+        (lambda path: move(path, 10.4), "uneven distances; --allow-missing takes them as even"),
+    ],
+    ids=["missing", "uneven"],
+)
+def test_a_volume_with_a_hole_has_no_k_space_unless_its_parts_are_asked_for(tmp_path, spoil, why):
+    dicoms.series(tmp_path / "mr", 6, modality="MR", bits=12)
+    spoil(tmp_path / "mr" / "0004.dcm")
+    study, mask = tmp_path / "mr", "equispaced:ratio=0.5"
+    look = UndersampleJob((study,), out=tmp_path / "none", mask=mask, transform="3d", dry_run=True)
+    assert dry_run(look, Log(quiet=True)).exit == Exit.BAD_DATA
+    assert run(study, tmp_path / "none", mask, transform="3d").exit == Exit.BAD_DATA
+    assert why in manifest(tmp_path / "none")["series"][0]["reason"]
+    parts = run(study, tmp_path / "parts", mask, transform="3d", allow_missing=True)
+    assert parts.exit == Exit.DONE
+    assert run(study, tmp_path / "slices", mask).exit == Exit.DONE
+    assert (tmp_path / "slices" / "0005.dcm").exists()
+
+
+def move(path, height):
+    """An image to another place."""
+    data = dcmread(path)
+    data.ImagePositionPatient[2] = height
+    data.save_as(path)
 
 
 def test_masks_and_k_space_can_be_looked_at(study, tmp_path):

@@ -103,6 +103,7 @@ class Group:
         in_time: The frames follow each other in time, at one position.
         first: Place of its first frame in its stack, from 1: what is missing has places, too.
         places: How many the stack has; 0 where it is the group.
+        even: Its frames lie where the affine says; it follows from the first and the last of them.
     """
 
     frames: tuple[Frame, ...]
@@ -112,6 +113,7 @@ class Group:
     in_time: bool = False
     first: int = 1
     places: int = 0
+    even: bool = True
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,15 @@ Reporting: TypeAlias = Annotated[
     bool, Setting("Write report.html beside the record of the run: a page with what was done.")
 ]
 
+AllowingMissing: TypeAlias = Annotated[
+    bool,
+    Setting(
+        "Take stacks of which slices are missing, in parts, and slices at uneven distances, as "
+        "even ones.",
+        "form",
+    ),
+]
+
 KEEP_DATES = "Keep dates with --deidentify; without it they move."
 BURNED_IN = "Take images with --deidentify that may show identifying text."
 NEEDS_KEY = (

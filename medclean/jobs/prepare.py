@@ -9,6 +9,7 @@ from medclean.jobs._series import (
     BURNED_IN,
     KEEP_DATES,
     NEEDS_KEY,
+    AllowingMissing,
     Excluded,
     Included,
     Limited,
@@ -104,10 +105,7 @@ class PrepareJob:
             metavar="description|folder|EXPRESSION",
         ),
     ] = None
-    allow_missing: Annotated[
-        bool,
-        Setting("Take the parts of a series of which slices are missing.", "form"),
-    ] = False
+    allow_missing: AllowingMissing = False
     include: Included = ()
     select: Selected = ()
     exclude: Excluded = ()

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
-from medclean.jobs._series import SeriesJob
+from medclean.jobs._series import AllowingMissing, SeriesJob
 from medclean.jobs._setting import Setting
 
 
@@ -29,6 +29,7 @@ class UndersampleJob(SeriesJob):
             "What has a k-space: each slice by itself, or the volume that they make.", "result"
         ),
     ] = "2d"
+    allow_missing: AllowingMissing = False
     arrays: Annotated[
         Literal["kspace", "images"],
         Setting(

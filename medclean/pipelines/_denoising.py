@@ -114,6 +114,10 @@ class Denoising:
         otherwise = Exit.NOTHING_TO_DO if series.bare else Exit.MISSING
         return Refusal(why, otherwise) if why else None
 
+    def fault(self, series: Series) -> str:
+        """No slice is computed from one beyond a gap."""
+        return ""
+
     def weights(self, todo: Sequence[Series]) -> Mapping[str, str]:
         """Of a network."""
         return self.denoiser.weights(todo)

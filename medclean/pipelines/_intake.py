@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from medclean.archive.about import About, about
-from medclean.archive.gaps import missing
+from medclean.archive.gaps import fault
 from medclean.archive.runs import Run
 from medclean.archive.selection import Expression
 from medclean.archive.series import Series
@@ -58,9 +58,8 @@ def asked(
             bar.advance()
             try:
                 known = task.result()
-                gaps = missing(series)
-                if gaps and not work.job.allow_missing:
-                    raise DataError(f"{gaps}; --allow-missing takes the parts between")
+                if (why := fault(series)) and not work.job.allow_missing:
+                    raise DataError(why)
                 if series.notes:
                     log.warn(f"{_called(series, work)}: {'; '.join(series.notes)}")
                 told.append((series, known))

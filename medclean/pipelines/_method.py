@@ -101,6 +101,9 @@ class Method(Protocol):
     def refusal(self, series: Series) -> Refusal | None:
         """Why a series is not for this method; None where it is."""
 
+    def fault(self, series: Series) -> str:
+        """Why a series fails that is for this method; ``""`` where its headers show nothing."""
+
     def weights(self, todo: Sequence[Series]) -> Mapping[str, str]:
         """SHA-256 of the weights that these series need, by their modality."""
 

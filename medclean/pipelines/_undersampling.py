@@ -10,6 +10,7 @@ import numpy as np
 
 from medclean import __version__, device
 from medclean.archive.derivation import CODES, Derivation, Written
+from medclean.archive.gaps import fault
 from medclean.archive.layout import Layout
 from medclean.archive.series import Series
 from medclean.catalog import MASKS
@@ -95,6 +96,10 @@ class Undersampling:
         else:
             return None
         return Refusal(f"{why}; --force takes them all the same")
+
+    def fault(self, series: Series) -> str:
+        """Slices that are not all of a volume, at even distances, have no k-space in common."""
+        return fault(series) if self.whole and not self.job.allow_missing else ""
 
     def weights(self, todo: Sequence[Series]) -> Mapping[str, str]:
         """None."""

@@ -86,11 +86,13 @@ class Work:
         """Do a series and commit it, in the next way where memory runs out.
 
         Raises:
-            DataError: It cannot be read, or its outputs' names are taken.
+            DataError: It cannot be read, or not be taken as it is, or its outputs' names are taken.
             GateCrossed: Its figures cross a limit; what was staged is dropped.
             MissingError: It does not fit into memory, whatever is tried.
             Stopped: A signal came; what was computed is staged.
         """
+        if why := self.method.fault(whole):
+            raise DataError(why)
         layout, files = self.method.layout, whole.instances
         self.run.refuse_foreign(
             whole.key, chain.from_iterable(layout.paths(file.target) for file in files)

@@ -209,6 +209,8 @@ def _row(
         will, exit_ = "done", before
     elif reason := peek.crossed(series.key, series.fingerprint):
         will, exit_ = "fail", Exit.GATE_CROSSED
+    elif reason := asked.method.fault(series):
+        will, exit_ = "fail", Exit.BAD_DATA
     elif flaws := _flaws(series, asked, workers):
         gaps = asked.job.allow_gaps and len(flaws) < len(series.instances)
         will, exit_ = (will, Exit.PARTIAL) if gaps else ("fail", Exit.BAD_DATA)

@@ -20,12 +20,12 @@ from medclean.archive.dicom.places import (
     height,
     normal_of,
 )
+from medclean.archive.gaps import UNEVEN
 from medclean.archive.series import Frame, Group, Instance
 
 ASIDE = 1.0  # mm in the plane
 GAPS = "{} slice{s} missing ({}), as gaps in an even stack show; none is taken for a neighbour"
 NAMED = 5  # gaps; of a series with more, something else is wrong
-UNEVEN = "its slices lie at uneven distances"
 SHEARED = "its slices move aside as they follow each other, as with a tilted gantry"
 PASSED = "{} frames of other kinds go through unchanged"
 
@@ -86,6 +86,7 @@ def groups(
         for part in (whole for even in parts for whole in _whole(even, broken)):
             first = part.stack[0].frame.instance
             found.append(_group(part, instances[first], headers[first]))
+            notes |= set() if found[-1].even else {UNEVEN}
         gaps += _gaps(parts)
         notes |= odd
     passed_on = sum(len(instance.passed) for instance in instances if not instance.tiles)
@@ -220,8 +221,7 @@ def _even(stack: Stack) -> tuple[list[Part], set[str]]:
     gaps = stacks.missing(heights)
     ends = [0, *(place + 1 for place in sorted(gaps)), len(stack)]
     places = np.array([member.image.position for member in stack], float)
-    odd = {UNEVEN} if stacks.uneven(heights) else set()
-    odd |= {SHEARED} if stacks.sheared(places, normal) else set()
+    odd = {SHEARED} if stacks.sheared(places, normal) else set()
     parts, absent = [], 0
     for start, end in pairwise(ends):
         absent += gaps.get(start - 1, 0)
@@ -263,12 +263,15 @@ def _group(part: Part, instance: Instance, header: Header) -> Group:
     lengths = np.linalg.norm(affine[:3, :3], axis=0)
     parts = mosaic.side(instance.tiles) if instance.tiles else 1
     shape = (header.rows // parts, header.columns // parts)
+    heights = [height(image) for image in stack]
+    in_time = len(stack) > 1 and heights[-1] - heights[0] <= SAME_PLACE
     return Group(
         tuple(member.frame for member in part.stack),
         (0, 0) if header.broken else shape,
         tuple(tuple(map(float, row)) for row in affine),
         (float(lengths[0]), float(lengths[1]), float(lengths[2])),
-        in_time=len(stack) > 1 and height(stack[-1]) - height(stack[0]) <= SAME_PLACE,
+        in_time=in_time,
         first=part.first,
         places=part.places,
+        even=in_time or not stacks.uneven(heights),
     )

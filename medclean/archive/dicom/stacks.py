@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 EVEN = 0.05  # share of the usual distance by which one may differ
 MOST = 2 / 3  # of the distances make one the usual one
 GAP = 1.5  # usual distances, from which on slices are missing
+OFF = 0.1  # of a distance that a slice may lie off an even grid: rounding to 0.1 mm is less
 SHEAR = 0.01  # mm that slices move aside a mm of height: half a degree
 
 Vectors = NDArray[np.float64]
@@ -30,8 +31,13 @@ def missing(heights: Sequence[float]) -> dict[int, int]:
 
 
 def uneven(heights: Sequence[float]) -> bool:
-    """Whether the distances of three slices or more have no usual one among them."""
-    return len(heights) > 2 and _usual(np.diff(np.asarray(heights, float))) is None
+    """Whether slices lie off the even grid that leads from the first of them to the last.
+
+    Args:
+        heights: Positions along the normal, in order, in mm; of slices without a gap.
+    """
+    grid, step = np.linspace(heights[0], heights[-1], len(heights), retstep=True)
+    return len(heights) > 2 and bool(np.abs(heights - grid).max() > OFF * step)
 
 
 def sheared(positions: Vectors, normal: Vectors) -> bool:
