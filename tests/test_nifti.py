@@ -193,6 +193,29 @@ def test_maps_are_skipped_unless_included(tmp_path: Path) -> None:
     assert series.kinds == ("map",)
 
 
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("sub-01_dseg", "map"),
+        ("sub-01_ses-2_desc-brain_mask", "map"),
+        ("sub-01_T1map", "map"),
+        ("sub-01_part-phase_bold", "phase"),
+        ("sub-01_phasediff", "phase"),
+        ("sub-01_T1w", ""),
+        ("patient_mask", ""),  # no BIDS
+    ],
+)
+def test_bids_names_tell_labels_maps_and_phases_from_images(
+    tmp_path: Path, name: str, kind: str
+) -> None:
+    save(tmp_path / f"{name}.nii.gz", ramp(4, 4, 3))
+    found = scan(tmp_path, [f"{name}.nii.gz"])
+    if kind:
+        assert found.left_out[0].reason.startswith(f"{kind}: its BIDS ")
+        found = scan(tmp_path, [f"{name}.nii.gz"], include=(kind,))
+    assert found.series[0].kinds == ((kind,) if kind else ())
+
+
 def test_every_file_of_a_folder_is_in_the_record_once(tmp_path: Path) -> None:
     save(tmp_path / "sub-1_T1w.nii.gz", ramp(4, 4, 3))
     for name in ("sub-1_T1w.json", "sub-1_T1w.bval", "other.json", "notes.txt"):

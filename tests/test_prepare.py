@@ -302,6 +302,19 @@ def test_low_dose_goes_with_full_dose_and_is_no_ground_truth(tmp_path):
     assert case.name == full["files"]["image"]
 
 
+@pytest.mark.parametrize(
+    ("expression", "said"),
+    [
+        ("SeriesDescription~thin", "--pair-by: it holds for no image"),
+        ("SeriesDescription~dose", "--pair-by: 1 of 1 noisy images have no clean one"),
+    ],
+)
+def test_noisy_images_without_a_pair_are_told_of(tmp_path, capfd, expression, said):
+    write_series(tmp_path / "in", SeriesDescription="low dose")
+    run(tmp_path / "in", tmp_path / "out", pair_by=expression, converter="medclean")
+    assert said in capfd.readouterr().err
+
+
 def test_another_key_or_setting_is_refused(archive, dataset, tmp_path):
     key = tmp_path / "key"
     key.write_text("0" * 32)

@@ -139,10 +139,10 @@ def test_nothing_but_air_has_no_field():
 # SUV
 
 
-def pet(**elements):
+def pet(dose="370000000", **elements):
     """Headers of a PET series: 370 MBq an hour before the scan, 70 kg."""
     drug = Dataset()
-    drug.RadionuclideTotalDose = "370000000"
+    drug.RadionuclideTotalDose = dose
     drug.RadionuclideHalfLife = str(HALF_LIFE)
     drug.RadiopharmaceuticalStartTime = "091112.500"
     usual = {
@@ -210,6 +210,7 @@ def test_philips_counts_have_factors():
         ({"DecayCorrection": "NONE"}, "neither START nor ADMIN"),
         ({"RadiopharmaceuticalInformationSequence": None}, "no Radiopharmaceutical Information"),
         ({"SeriesTime": "", "AcquisitionTime": ""}, "not that of the scan"),
+        ({"dose": "370"}, "too small for Bq; MBq?"),
     ],
 )
 def test_a_missing_field_is_the_reason_why_there_is_no_suv(elements, reason):

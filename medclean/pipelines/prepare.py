@@ -114,6 +114,8 @@ def prepare(job: PrepareJob, log: Log) -> Summary:
         convert(asked(todo, noisy, work), work)
         ended = run.finish()
         known = _known(before, work)
+        if job.pair_by:
+            _tell_of_pairs(known, log)
         known.write(job.out)
         write_table(job.out, run.series, known.cases)
         draw(job.out, known.cases)
@@ -201,6 +203,19 @@ def _known(before: Cases, work: Work) -> Cases:
         cases=tuple(paired(known.cases)),
     )
     return known.with_homes(unpaired=job.unpaired)
+
+
+def _tell_of_pairs(known: Cases, log: Log) -> None:
+    """Say how many noisy images there are that nothing is paired with; also if there is none."""
+    noisy = [entry for entry in known.cases if entry["noisy"]]
+    alone = sum(entry["pair"] is None for entry in noisy)
+    if not noisy:
+        log.warn("--pair-by: it holds for no image, so that none is the noisy one of a pair")
+    elif alone:
+        log.warn(
+            f"--pair-by: {alone} of {len(noisy)} noisy images have no clean one of the same "
+            "patient, study and grid, or several"
+        )
 
 
 def _facts(job: PrepareJob, selection: Selection) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from medclean.errors import DataError
 
 _PHILIPS, _GE = "Philips PET Private Group", "GEMS_PETD_01"
 _DAY = timedelta(days=1)
+_LEAST = 1e5  # Bq that are ever injected: less than this is MBq
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,8 @@ def _suv(headers: Sequence[Dataset]) -> float:
     if not drugs:
         raise DataError("it has no Radiopharmaceutical Information (0054,0016)")
     dose = _number(drugs[0], "RadionuclideTotalDose", "its Radionuclide Total Dose (0018,1074)")
+    if dose < _LEAST:
+        raise DataError("its Radionuclide Total Dose (0018,1074) is too small for Bq; MBq?")
     half = _number(drugs[0], "RadionuclideHalfLife", "its Radionuclide Half Life (0018,1075)")
     match str(first.get("DecayCorrection") or ""):
         case "ADMIN":

@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 ENDINGS = (".nii", ".nii.gz")
 SIDECARS = (".json", ".bval", ".bvec")
 SIZES = (348, 540)  # bytes that a header states first, of NIfTI-1 and NIfTI-2
+_LABELS = ("mask", "dseg", "probseg")  # suffixes of BIDS derivatives
 _GZIP = b"\x1f\x8b"
 _HALF = re.compile(r"(.+)\.(?:hdr|img)(?:\.gz)?", re.IGNORECASE)
 _HEADS = (".hdr", ".hdr.gz", ".HDR", ".HDR.GZ")
@@ -49,6 +50,26 @@ def stem(path: Path) -> str:
     """A file's name without its ending."""
     name = path.name
     return name[: -len(".nii.gz")] if name.lower().endswith(".gz") else name[: -len(".nii")]
+
+
+def no_image(path: Path) -> tuple[str, str]:
+    """What a BIDS name says of a file that is no image: the word of ``--include``, and why.
+
+    Args:
+        path: Of a NIfTI file; names that begin otherwise than ``sub-`` say nothing.
+
+    Returns:
+        ``("map", ...)`` of labels and measured maps, ``("phase", ...)``, or two empty texts.
+    """
+    entities = stem(path).split("_")
+    suffix = entities[-1]
+    if not entities[0].startswith("sub-"):
+        return "", ""
+    if suffix in _LABELS or suffix.endswith("map"):
+        return "map", f"its BIDS suffix is {suffix}"
+    if "part-phase" in entities or suffix.startswith("phase"):
+        return "phase", "its BIDS name says phase"
+    return "", ""
 
 
 def _begins_a_header(path: Path) -> bool:

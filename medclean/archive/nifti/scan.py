@@ -8,7 +8,7 @@ import numpy as np
 
 from medclean.archive.looking import looked_at
 from medclean.archive.nifti.header import Header, NoImage, read_header
-from medclean.archive.nifti.names import image_of, is_half, is_nifti
+from medclean.archive.nifti.names import image_of, is_half, is_nifti, no_image
 from medclean.archive.nifti.read import modality_of
 from medclean.archive.selection import EVERYTHING, MODALITY, PATH, Selection
 from medclean.archive.series import Affine, Frame, Group, Instance, LeftOut, Scan, Series, key_of
@@ -37,7 +37,8 @@ def scan(
         paths: Files of any kind, with ``/``.
         workers: Read the headers, and what lies beside them.
         modality: Of files whose sidecar does not state one.
-        include: Kinds that are let in, of those that are skipped else: ``"map"`` or ``"all"``.
+        include: Kinds that are let in, of those that are skipped else: ``"map"``,
+            ``"phase"`` or ``"all"``.
         selection: Which of them are asked for, by path and modality: all that these files state.
         of_complex: Take complex images too, as series of the format ``"array"``.
         progress: Called with the number of files that were looked at since.
@@ -89,9 +90,9 @@ def _series(
         raise NoImage(BESIDE if image_of(root, name) else "no NIfTI file")
     header = _header(path, of_complex=of_complex)
     is_complex = header.dtype.kind == "c"
-    kind = "map" if header.intent else ""
+    kind, why = ("map", f"intent code {header.intent}") if header.intent else no_image(path)
     if kind and not {kind, "all"} & set(include):
-        raise NoImage(f"map: intent code {header.intent}, not an image; --include map takes it")
+        raise NoImage(f"{kind}: {why}, not an image; --include {kind} takes it")
     known = modality_of(path, modality)
     return Series(
         key=key_of(("nifti", name)),
