@@ -148,9 +148,10 @@ MORE = {
             "Each image series is converted to NIfTI by dcm2niix and held against our own reader: "
             "where it refuses a series, or gives other voxels or another place, ours converts it, "
             "and cases.json says why. NIfTI files are taken as they are, but for labels, maps and "
-            "phases, as intent codes and BIDS names tell them (--include). Names are made from keyed "
-            "hashes; no value that could identify is passed on. A patient's split is recorded and "
-            "never changes; running the same command again adds what is new and redoes nothing.",
+            "phases, as intent codes and BIDS names tell them (--include). Names are made from "
+            "keyed hashes; no value that could identify is passed on. A patient's split is "
+            "recorded and never changes; running the same command again adds what is new and "
+            "redoes nothing.",
             "A series of which slices are missing, or lie at uneven distances (off an even grid by "
             "more than a tenth of a distance), fails: no affine would be right for all of it. With "
             "--allow-missing each part between gaps is a case of its own, and what is uneven is "
@@ -185,8 +186,9 @@ MORE = {
             "so, and the others are what they would be.",
             "Standard output says of each series, in its unit, the standard deviation that was "
             "asked for, and what was measured: that of the change within the body, and the noise "
-            "level of the series before and after, each from the images alone, within a quarter of it "
-            "where noise is smooth, as after reconstruction. Rician noise measures less than sigma where the signal is weak.",
+            "level of the series before and after, each from the images alone, within a quarter "
+            "of it where noise is smooth, as after reconstruction. Rician noise measures less than "
+            "sigma where the signal is weak.",
         ),
         files=RECORD,
         examples={
