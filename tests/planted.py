@@ -117,7 +117,12 @@ class Planting:
         whole = "\n".join(
             t if isinstance(t, str) else t.decode("latin-1") for t in texts
         ).casefold()
-        return sorted(word for word in self.all if len(word) >= LEAST and word.casefold() in whole)
+        there = set(_pieces(whole))  # by which most words are ruled out, as a page is long
+
+        def stands(word: str) -> bool:
+            return there.issuperset(_pieces(word)) and word in whole
+
+        return sorted(w for w in self.all if len(w) >= LEAST and stands(w.casefold()))
 
     def _nested(self, data: Dataset, *, depth: int) -> None:
         """A sequence in a sequence in a sequence, with texts in each item."""
@@ -128,6 +133,11 @@ class Planting:
         if depth > 1:
             self._nested(item, depth=depth - 1)
         data.ContentSequence = Sequence([item])
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """All that stands in ``LEAST`` characters of a text."""
+    return (text[at : at + LEAST] for at in range(len(text) - LEAST + 1))
 
 
 def left_behind(*roots: Path) -> Iterator[bytes | str]:
