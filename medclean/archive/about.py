@@ -7,7 +7,6 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from medclean.archive.acquisition import allowed, body_part, suffix_of
-from medclean.archive.nifti.header import sidecar
 from medclean.archive.nifti.names import stem
 from medclean.archive.selection import PATH, Expression
 from medclean.archive.series import Series
@@ -89,6 +88,8 @@ def by_path(expression: str | None) -> Callable[[str], str]:
 
 
 def _of_nifti(root: Path, patient: str | None, noisy: Expression | None, series: Series) -> About:
+    from medclean.archive.nifti.header import sidecar  # a tree of DICOM files needs no nibabel
+
     path = series.instances[0].path
     stated = sidecar(root / path)
     session = _SESSION.search(path)

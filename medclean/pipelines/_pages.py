@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from medclean import __version__
 from medclean.archive.runs import RUN_FOLDER
@@ -13,8 +14,10 @@ from medclean.errors import UsageError
 from medclean.pipelines import _record, _trained
 from medclean.pipelines._cases import names_of
 from medclean.pipelines._cohort import Cohort, Entry, Told, counts_of
-from medclean.pipelines._scored import Scores
 from medclean.report.page import Method, Page
+
+if TYPE_CHECKING:
+    from medclean.pipelines._scored import Scores
 
 _SCORES = (".csv", ".json")
 
@@ -32,7 +35,7 @@ class Sources:
 
     runs: tuple[Told, ...] = ()
     trainings: tuple[Method, ...] = ()
-    scores: Mapping[str, Scores] = field(default_factory=dict)
+    scores: Mapping[str, "Scores"] = field(default_factory=dict)
     gaps: tuple[str, ...] = ()
 
     @classmethod
@@ -45,7 +48,7 @@ class Sources:
         """
         paths = [_whole(path) for path in paths]
         runs, trainings = list[Told](), list[Method]()
-        scores: dict[str, Scores] = {}
+        scores = dict[str, "Scores"]()
         gaps: list[str] = []
         for name, path in zip(names_of(paths), paths, strict=True):
             several = len(paths) > 1
@@ -59,6 +62,8 @@ class Sources:
                 trainings.append(trained)
                 gaps += _of(name, lacking, several=several)
             elif path.suffix.lower() in _SCORES and path.is_file():
+                from medclean.pipelines._scored import Scores  # whose statistics are slow to load
+
                 scores[name] = Scores.read(path)
             else:
                 raise _unknown(path)
