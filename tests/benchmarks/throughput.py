@@ -152,11 +152,13 @@ def peak_memory(study: Path, out: Path) -> int:
 
 def _command(study: Path, out: Path) -> "subprocess.Popen[bytes]":
     words = ["denoise", str(study), "-o", str(out), "--model", "identity", "--syntax", "explicit"]
+    kept = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}  # as users start
     return subprocess.Popen(
         [sys.executable, "-m", "medclean", *words],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
+        env=kept,
     )
 
 
