@@ -96,6 +96,15 @@ def test_a_slope_that_means_nothing_is_refused(tmp_path, there, reason):
         {"UnassignedPerFrameConvertedAttributesSequence": macro(RepetitionTime="3000")},
         {"MRImageFrameTypeSequence": typed("ORIGINAL", "PRIMARY", "T2", "NONE")},
         {"UnassignedPerFrameConvertedAttributesSequence": macro(EchoTime="40")},
+        {"UnassignedPerFrameConvertedAttributesSequence": macro(ScanOptions="FS")},
+        {"MRModifierSequence": macro(MagnetizationTransfer="ON_RESONANCE")},
+        {"MRModifierSequence": macro(SpectrallySelectedExcitation="FAT")},
+        {"MRArterialSpinLabelingSequence": macro(ASLContext="LABEL")},
+        {"MRReceiveCoilSequence": macro(ReceiveCoilName="HE1")},
+        {"ContrastBolusUsageSequence": macro(ContrastBolusAgentAdministered="YES")},
+        {"CTReconstructionSequence": macro(ReconstructionAlgorithm="ITERATIVE")},
+        {"CardiacSynchronizationSequence": macro(NominalPercentageOfCardiacPhase=75.0)},
+        {"RespiratorySynchronizationSequence": macro(NominalPercentageOfRespiratoryPhase=50.0)},
         {
             "UnassignedPerFrameConvertedAttributesSequence": macro(
                 DiffusionGradientOrientation=[0.0, 0.0, 1.0]

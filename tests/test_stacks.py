@@ -254,6 +254,12 @@ APART = {  # what may differ between images that are alike in all else; "" leave
     "b-value in a name": {"SequenceName": ("*ep_b0", "ep_b1000#1")},
     "direction in a name": {"SequenceName": ("ep_b1000#1", "ep_b1000#12")},
     "trace in a name": {"SequenceName": ("ep_b1000#1", "ep_b1000t")},
+    "pulse sequence": {"SequenceName": ("*fl2d1", "*tse2d1_11")},
+    "magnetization transfer": {"SequenceVariant": ("SK", ["MTC", "SK"])},
+    "fat saturation": {"ScanOptions": ("", "FS")},
+    "coil": {"ReceiveCoilName": ("HE1", "HE2")},
+    "contrast agent": {"ContrastBolusAgent": ("", "Gd")},
+    "patient": {"PatientID": ("1", "2")},
     "tube voltage": {"KVP": ("80", "140")},
     "kernel": {"ConvolutionKernel": ("Br40", "Br64")},
     "cardiac phase": {"NominalPercentageOfCardiacPhase": (30.0, 75.0)},
@@ -272,6 +278,27 @@ def test_images_that_one_element_tells_apart_never_mix(tmp_path, what):
         dicoms.save(data, tmp_path / f"{number}")
     (series,) = series_in(tmp_path)
     assert stacks(series) == [[0, 3, 4], [1, 2, 5]]
+
+
+def test_several_patients_of_one_series_are_named(tmp_path):
+    for number in (1, 2):
+        data = dicoms.image(number=number, PatientID=f"{number}")
+        dicoms.save(data, tmp_path / f"{number}")
+    (series,) = series_in(tmp_path)
+    assert any("several patients" in note for note in series.notes)
+
+
+def test_images_of_another_modality_are_left_out_of_a_series(tmp_path):
+    """Its unit and scale are not theirs; to leave them as they are is right of all of them."""
+    dicoms.series(tmp_path / "in" / "ct")
+    dicoms.save(dicoms.image(modality="MR", number=9), tmp_path / "in" / "mr")
+    for model, status in (("gaussian", "skipped"), ("identity", "done")):
+        job = DenoiseJob((tmp_path / "in",), model, out=tmp_path / model)
+        assert denoise(job, Log(quiet=True)).exit == Exit.DONE
+        told = json.loads((tmp_path / model / "medclean-run" / "manifest.json").read_text())
+        (file,) = [file for file in told["inputs"] if file["path"] == "mr"]
+        assert file["status"] == status
+    assert (tmp_path / "gaussian" / "ct" / "0001.dcm").exists()
 
 
 @pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian])

@@ -100,18 +100,21 @@ class Pair:
 
     @property
     def steps(self) -> bool:
-        """Whether it can say what was done: enhanced objects without functional groups cannot."""
-        return not self.enhanced or "PerFrameFunctionalGroupsSequence" in self.derived
+        """Whether it can say what was done: enhanced objects without groups that fit cannot."""
+        groups = sequence(self.derived, "PerFrameFunctionalGroupsSequence")
+        return not self.enhanced or len(groups) == int(self.derived.get("NumberOfFrames") or 1)
 
     @cached_property
     def codes(self) -> list[tuple[str, str, str]]:
         """Our own derivation codes: what the derived object has beyond its source."""
         if self.enhanced:
             before = max(map(len, derivations(self.source)), default=0)
-            most = max(derivations(self.derived), key=len, default=[])
-            items = [
-                code for step in most[before:] for code in sequence(step, "DerivationCodeSequence")
-            ]
+            ours = (steps[before:] for steps in derivations(self.derived))
+            codes = (
+                [code for step in steps for code in sequence(step, "DerivationCodeSequence")]
+                for steps in ours
+            )
+            items = max(codes, key=len, default=[])  # frames that were passed have fewer
         else:
             before = len(sequence(self.source, "DerivationCodeSequence"))
             items = sequence(self.derived, "DerivationCodeSequence")[before:]

@@ -11,7 +11,7 @@ from pydicom.datadict import dictionary_VR
 
 from medclean.archive.dicom.elements import Elements, Key, tag_of
 from medclean.archive.dicom.frames import Image
-from medclean.archive.dicom.values import PHILIPS_SCALE, diffusion_in
+from medclean.archive.dicom.values import MANNER, PHILIPS_SCALE, diffusion_in, manner_of
 
 SHARED, PER_FRAME = "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"
 FRAME_TYPES = ("MRImageFrameTypeSequence", "CTImageFrameTypeSequence", "PETFrameTypeSequence")
@@ -20,7 +20,17 @@ UNASSIGNED = (  # what legacy conversion found no other place for
     "UnassignedSharedConvertedAttributesSequence",
 )
 _NOTHING = Elements(b"", 0, 0)
+_HEART = "CardiacSynchronizationSequence"
 _TIMING = "MRTimingAndRelatedParametersSequence"
+_MANNER = (  # what else frames of one position may differ in
+    ("MRModifierSequence", "MagnetizationTransfer"),
+    ("MRModifierSequence", "SpectrallySelectedExcitation"),
+    ("MRArterialSpinLabelingSequence", "ASLContext"),
+    ("MRReceiveCoilSequence", "ReceiveCoilName"),
+    ("ContrastBolusUsageSequence", "ContrastBolusAgentAdministered"),
+    ("CTReconstructionSequence", "ReconstructionAlgorithm"),
+    ("RespiratorySynchronizationSequence", "NominalPercentageOfRespiratoryPhase"),
+)
 _PHILIPS_FRAME = "Philips MR Imaging DD 005"  # the creator of a sequence in each frame
 _BINARY = {"FD": "d", "FL": "f", "UL": "L", "SL": "l", "US": "H", "SS": "h"}
 
@@ -49,6 +59,11 @@ class Groups:
     def unassigned(self) -> tuple[Elements, ...]:
         """What legacy conversion left as classic images have it, of this frame and of all."""
         return tuple(self.macro(keyword) for keyword in UNASSIGNED)
+
+    @cached_property
+    def trigger(self) -> float | None:
+        """Trigger delay, ms after the R wave."""
+        return self.number(_HEART, "NominalCardiacTriggerDelayTime", "TriggerTime")
 
     def number(self, macro: str, keyword: str, classic: str = "") -> float | None:
         """The first value of an attribute of a macro, else of its classic counterpart."""
@@ -120,9 +135,7 @@ def _image(groups: Groups, data: Elements) -> Image:
     moment = groups.number(
         "FrameContentSequence", "TemporalPositionIndex", "TemporalPositionIdentifier"
     )
-    trigger = groups.number(
-        "CardiacSynchronizationSequence", "NominalCardiacTriggerDelayTime", "TriggerTime"
-    )
+    trigger = groups.trigger
     offset = groups.number(
         "TemporalPositionSequence", "TemporalPositionTimeOffset", "FrameReferenceTime"
     )
@@ -184,6 +197,7 @@ def _contrast(groups: Groups) -> tuple[Hashable, ...]:
     direction = next(iter(diffusion.items("DiffusionGradientDirectionSequence")), _NOTHING)
     places = (direction, *groups.unassigned)
     orientations = (numbers(level, "DiffusionGradientOrientation") for level in places)
+    percentage = "NominalPercentageOfCardiacPhase"
     velocity = groups.macro("MRVelocityEncodingSequence")
     return (
         groups.macro("FrameContentSequence").text("StackID"),
@@ -198,6 +212,9 @@ def _contrast(groups: Groups) -> tuple[Hashable, ...]:
         diffusion.text("DiffusionDirectionality"),
         _rounded(next(filter(None, orientations), ())),
         _rounded(numbers(velocity, "VelocityEncodingDirection")),
+        groups.number(_HEART, percentage, percentage) if groups.trigger is None else None,
+        *(groups.macro(macro).value(keyword) for macro, keyword in _MANNER),
+        manner_of([groups.classic(keyword) for keyword in MANNER]),
     )
 
 

@@ -28,6 +28,8 @@ GAPS = "{} slice{s} missing ({}), as gaps in an even stack show; none is taken f
 NAMED = 5  # gaps; of a series with more, something else is wrong
 SHEARED = "its slices move aside as they follow each other, as with a tilted gantry"
 PASSED = "{} frames of other kinds go through unchanged"
+PASSED_ONE = "1 frame of another kind goes through unchanged"
+PATIENTS = "its files name several patients; none is taken for another's neighbour"
 
 
 class Part(NamedTuple):
@@ -58,9 +60,9 @@ def groups(
 ) -> tuple[tuple[Group, ...], tuple[str, ...]]:
     """All frames of a series that are computed, each in one group; and what is odd about them.
 
-    Images of one group have the same shape, orientation, spacing, contrast and type, and lie at
-    different positions of one stack, without a gap; or they are a cine, at one position and in
-    order of time. The frames of one file are apart from those of others, unless it has one only
+    Images of one group have the same patient, shape, orientation, spacing, contrast and type, and
+    lie at different positions of one stack, without a gap; or they are a cine, at one position and
+    in order of time. The frames of one file are apart from those of others, unless it has one only
     or is a part of a concatenation. What has no position, a fault, or a SOP Instance UID that
     occurred before, is a group by itself. Where the header shows the fault its shape is (0, 0), and
     it has its place in a stack all the same, and parts what lies on either side.
@@ -91,7 +93,8 @@ def groups(
         notes |= odd
     passed_on = sum(len(instance.passed) for instance in instances if not instance.tiles)
     notes |= {_named(gaps)} if gaps else set()
-    notes |= {PASSED.format(passed_on)} if passed_on else set()
+    notes |= {PASSED_ONE if passed_on == 1 else PASSED.format(passed_on)} if passed_on else set()
+    notes |= {PATIENTS} if len({header.patient for header in headers}) > 1 else set()
     return tuple(found), tuple(sorted(notes))
 
 
@@ -130,7 +133,8 @@ def _apart(index: int, instance: Instance, header: Header, image: Image) -> tupl
 def _key(header: Header, image: Image) -> tuple[Hashable, ...]:
     """What all images of a stack have in common."""
     return (
-        *(header.rows, header.columns, header.sop_class, image.type, image.component),
+        *(header.rows, header.columns, header.sop_class, header.patient),
+        *(image.type, image.component),
         _rounded(image.orientation, 3),
         _rounded(image.spacing, 4),
         image.contrast,

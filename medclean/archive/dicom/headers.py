@@ -25,6 +25,7 @@ from medclean.archive.dicom.values import (
     Values,
     diffusion,
     integer,
+    manner,
     number,
     numbers,
     real,
@@ -76,7 +77,8 @@ class Header:
         spacing: Of rows and columns, mm.
         gap: Spacing Between Slices, else Slice Thickness, else 1; mm.
         contrast: What else tells images at one position apart, as far as stated: echo, inversion
-            time, flip angle, tube voltage, kernel, percentage of the cardiac cycle, diffusion.
+            time, flip angle, tube voltage, kernel, percentage of the cardiac cycle, diffusion,
+            and the manner of acquisition.
         repetition: Repetition Time, ms.
         time: What orders images of one position: temporal position, trigger time, frame reference
             time, acquisition date and time.
@@ -251,6 +253,7 @@ def header_of(found: Glance, path: str, selection: Selection = EVERYTHING) -> He
             *(number(data, key) for key in _CONTRAST),
             texts(data, "ConvolutionKernel"),
             real(data, "NominalPercentageOfCardiacPhase") if trigger is None else None,
+            manner(data),
             *diffusion(data),
         ),
         repetition=number(data, "RepetitionTime"),

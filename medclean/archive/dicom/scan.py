@@ -151,10 +151,18 @@ def _in_vendor_units(headers: Iterable[Header]) -> set[Uids]:
     return {uids for uids, found in scales.items() if len(found) > 1 and None not in found}
 
 
+def _beside(modality: str, header: Header, instance: Instance) -> Instance:
+    """A file of a series of a modality, whose unit and scale are not those of another."""
+    own = modality_of(header)
+    other = f"{own} in a series of {modality}" if own and own != modality else ""
+    return replace(instance, bare=instance.bare or other)
+
+
 def _series(uids: Uids, files: list[tuple[Header, Instance]]) -> Series:
     headers, instances = tuple(zip(*files, strict=True))
     model = next((header for header in headers if modality_of(header)), headers[0])
     numbers = (header.series_number for header in headers)
+    instances = tuple(map(partial(_beside, modality_of(model)), headers, instances))
     arranged, notes = groups(instances, headers)
     return Series(
         key=key_of(("dicom", *uids)),

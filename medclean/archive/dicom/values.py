@@ -5,8 +5,10 @@ who need another. Text is taken as ASCII: only code strings, UIDs, dates and num
 """
 
 import re
+from collections.abc import Sequence
 from math import isfinite
 from struct import unpack
+from sys import intern
 from typing import NamedTuple, Protocol
 
 from pydicom.dataelem import RawDataElement
@@ -23,6 +25,10 @@ _B_VALUES = (
 _COMPONENTS = ("MAGNITUDE", "PHASE", "REAL", "IMAGINARY")  # as GE counts them
 _GE_OFFSET = 100_000  # GE adds a multiple of it to some b-values
 _NAMED = re.compile(r"_b(\d+)(.*)")
+MANNER = (  # words of acquisition; within one stack they are the same
+    *("ScanningSequence", "SequenceVariant", "ScanOptions", "ReceiveCoilName"),
+    *("ContrastBolusAgent", "SequenceName"),
+)
 _DIRECTIONS = (  # three numbers in one element, or in three that follow each other
     (0x0019, "SIEMENS MR HEADER", (0x0E,)),
     (0x0019, "GEMS_ACQU_01", (0xBB, 0xBC, 0xBD)),
@@ -189,6 +195,17 @@ def diffusion_in(sequence: str) -> tuple[float | None, str]:
     """
     found = _NAMED.search(sequence)
     return (float(found[1]), found[2]) if found else (None, "")
+
+
+def manner(data: Values) -> str:
+    """How an image was acquired, in words: pulse sequence, options, coil, contrast agent."""
+    return manner_of(["\\".join(texts(data, keyword)) for keyword in MANNER])
+
+
+def manner_of(words: Sequence[str]) -> str:
+    """What the values of ``MANNER`` tell, as one text; what a name says of diffusion is no part."""
+    *others, name = words
+    return intern("/".join([*others, "" if _NAMED.search(name) else name]))
 
 
 def b_value(data: Values) -> float | None:
