@@ -205,3 +205,11 @@ def test_without_h5py_the_user_is_told_what_to_do(tmp_path, monkeypatch):
         opened(tmp_path / "a.h5"),
     ):
         pass
+
+
+def test_the_page_of_a_run_says_that_coils_have_no_images(tmp_path):
+    (tmp_path / "in").mkdir()
+    np.save(tmp_path / "in" / "a.npy", complex_values(2, 4, 16, 16))
+    assert run(tmp_path / "in", tmp_path / "out", report=True).exit == Exit.DONE
+    page = (tmp_path / "out" / "medclean-run" / "report.html").read_text()
+    assert "what coils measured is no image" in page

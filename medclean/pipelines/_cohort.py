@@ -20,6 +20,7 @@ from medclean.report.graphs import Point
 from medclean.report.page import Case, Graph, Pictures, Result, Section
 
 GONE = "its images before are not where the run read them, or are others now; say --study DIR"
+NO_IMAGES = "what coils measured is no image: there is nothing to lay beside the result"
 HEAVY = 40_000  # bytes of a series with its graphs beside its pictures
 LEAST = 120_000  # bytes of pictures that are worth a look
 IMAGES = ("denoise", "add-noise", "undersample")  # what they make lies at the path of its source
@@ -120,10 +121,11 @@ class Cohort:
         """
         several = len(self.runs)
         done = [entry for entry in entries if self._has_images(entry)]
-        shown = [entry for entry in done if entry.key in origins]
+        unseen = {entry.key: self._unseen(origins.get(entry.key)) for entry in done}
+        shown = [entry for entry in done if not unseen[entry.key]]
         for entry in done:
-            if entry.key not in origins:
-                entry.case = replace(entry.case, pictures=Pictures(gaps=(GONE,)))
+            if why := unseen[entry.key]:
+                entry.case = replace(entry.case, pictures=Pictures(gaps=(why,)))
                 bar.advance()
         fits = int(room.bytes // (LEAST * max(several, 1) + HEAVY))
         left, late = room.bytes, 0
@@ -155,6 +157,14 @@ class Cohort:
                 "`medclean report` shows them"
             )
         return said
+
+    @staticmethod
+    def _unseen(origin: Origin | None) -> str:
+        """Why the images of a series before are not shown; ``""`` where they can be."""
+        if origin is None:
+            return GONE
+        _, series = origin
+        return NO_IMAGES if series.format == "array" else ""
 
     def _has_images(self, entry: Entry) -> bool:
         """Whether a run made images of a series that can be laid beside it."""
