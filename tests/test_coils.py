@@ -177,9 +177,10 @@ def test_what_cannot_be_read_says_why(tmp_path):
     write_ismrmrd(study / "spiral.mrd", [readout], trajectory="spiral")
     write_ismrmrd(study / "epi.mrd", [readout], flags=[(0, REVERSE)])
     write_ismrmrd(study / "far.mrd", [({"kspace_encode_step_1": 24}, readout[1])])
+    write_ismrmrd(study / "wide.mrd", [readout], wide=1 << 30, view=10 * (1 << 30))
     write_ismrmrd(study / "long.mrd", [({}, complex_values(1, 50))])
     done = run(study, tmp_path / "out")
-    assert (done.exit, done.done, done.failed) == (Exit.BAD_DATA, 0, 4)
+    assert (done.exit, done.done, done.failed) == (Exit.BAD_DATA, 0, 5)
     lines = {line["path"]: line for line in manifest(tmp_path / "out")["inputs"]}
     for name, status, hint in (
         ("weights.h5", "skipped", "something else"),
@@ -191,6 +192,7 @@ def test_what_cannot_be_read_says_why(tmp_path):
         ("nan.h5", "failed", "no finite numbers"),
         ("torn.h5", "failed", "no HDF5 file that can be read"),
         ("far.mrd", "failed", "outside of the matrix"),
+        ("wide.mrd", "failed", "--limits pixels"),
         ("long.mrd", "failed", "longer than the matrix"),
     ):
         assert lines[name]["status"] == status, name
@@ -207,6 +209,7 @@ def test_without_h5py_the_user_is_told_what_to_do(tmp_path, monkeypatch):
         pass
 
 
+@pytest.mark.pages
 def test_the_page_of_a_run_says_that_coils_have_no_images(tmp_path):
     (tmp_path / "in").mkdir()
     np.save(tmp_path / "in" / "a.npy", complex_values(2, 4, 16, 16))

@@ -11,7 +11,7 @@ in all masks.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -180,6 +180,7 @@ def _ismrmrd(data: Any, xml: Any) -> Coils:
         known=VOLUME if deep else PLANE,
         apart=not deep,
     ).check(np.dtype(np.complex64))
+    replace(about, columns=columns).check(np.dtype(np.complex64))  # what is oversampled, too
     lines = _Lines(data, image, heads, volume.ravel() * slices + depth, row, columns)
     return Coils(about, partial(lines.take, about))
 
