@@ -252,6 +252,13 @@ def test_many_series_take_few_lines(monkeypatch):
     assert table([]) == ""
 
 
+def test_a_sentence_names_a_series_once():
+    """Though it says the same of several figures of it."""
+    said = table([row(number, bias=None, edges=None) for number in range(3)])
+    assert "and 2 more" not in said
+    assert [said.count(f"CT {number:012x}") for number in range(3)] == [2, 2, 2]
+
+
 def test_figures_are_the_same_wherever_a_filter_is_applied(study, tmp_path, monkeypatch):
     run(study, tmp_path / "workers")
     monkeypatch.setattr(Denoiser, "filter", None)

@@ -104,7 +104,8 @@ def _paragraph(verdict: str, word: str, text: str) -> Iterator[Styled]:
 
 
 def _named(names: Sequence[str]) -> str:
-    """The first of them, none of which breaks at the end of a line."""
+    """The first of them, each once, none of which breaks at the end of a line."""
+    names = list(dict.fromkeys(names))
     more = len(names) - NAMED
     listed = ", ".join(name.replace(" ", _BLANK) for name in names[:NAMED])
     return f"{listed} and{_BLANK}{more}{_BLANK}more" if more > 0 else listed
