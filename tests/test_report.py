@@ -253,7 +253,7 @@ def test_names_that_are_markup_stay_text(study, tmp_path):
     run(study, out=out)
     other = tmp_path / "other"
     run(study, out=other, model="identity")
-    _, text = page(out, other, study=(study,), out=tmp_path / "page.html")
+    _, text = page(out, other, study=(study,), out=tmp_path / "page.html", identifiable=True)
     assert "<script>alert" not in text
     assert "&lt;script&gt;alert" in text
 
@@ -273,7 +273,7 @@ def test_blind_reading_tells_the_methods_nowhere_but_in_the_key(study, tmp_path)
     assert len(order) == 2  # both orders come up
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
     _, text = page(*outs)
-    assert "study-median" in text
+    assert 'data-method="median"' in text
 
 
 def test_a_reference_adds_errors(study, tmp_path):
@@ -430,3 +430,76 @@ def test_chosen_slices_lie_evenly_and_hold_those_that_must_be_seen():
     assert {7, 250} <= {*places}
     assert max(b - a for a, b in pairwise(places)) <= 60
     assert spread(3, 12, [1]) == [0, 1, 2]
+
+
+def test_folders_that_are_named_after_a_patient_name_nobody(study, tmp_path):
+    study = study.rename(tmp_path / "DOE_JANE")
+    outs = [run(study, model)[1] for model in ("gaussian", "median")]
+    outs.append(run(study, "gaussian:sigma=2", out=tmp_path / "DOE_JANE-2")[1])
+    for out in outs:
+        assert "DOE" not in told((out / RUN_FOLDER / "report.html").read_text())
+    journal(outs[0]).write_bytes(journal(outs[0]).read_bytes()[:-9])  # gaps name methods, too
+    scores = tmp_path / "scores.csv"
+    scores.write_text(SCORES.replace("ours", outs[1].name))
+    for format_ in ("html", "csv", "json", "md"):
+        _, text = page(*outs, scores, format=format_, study=(study,), out=tmp_path / "page")
+        assert "DOE" not in told(text)
+        assert all(name in text for name in ("gaussian 1", "gaussian 2", "median"))
+
+
+def test_two_blind_readings_do_not_share_their_ratings(study):
+    outs = [run(study, model, report=False)[1] for model in ("identity", "median")]
+    shelves = {re.search(r'{"page":"(\w+)"', page(*outs, blind=True)[1])[1] for _ in range(2)}
+    assert len(shelves) == 2
+    plain = {re.search(r'{"page":"(\w+)"', page(*outs)[1])[1] for _ in range(2)}
+    assert len(plain) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "value"),
+    [
+        ("series", "inputs", [1]),
+        ("series", "inputs", 0.5),
+        ("series", "series", None),
+        ("done", "series", 7),
+        ("run", "start", {}),
+        ("commit", "record", {"safety": {"bias": {"verdict": "purple", "says": 1}}}),
+        ("commit", "record", {"safety": {"bias": {"verdict": "red", "at": {"path": []}}}}),
+    ],
+)
+def test_a_journal_with_nonsense_in_it_gives_a_page_that_says_so(study, kind, name, value):
+    _, out = run(study, report=False)
+    lines = [json.loads(line) for line in journal(out).read_text().splitlines()]
+    for line in lines:
+        if line["kind"] == kind:
+            line[name] = value
+    journal(out).write_text("".join(json.dumps(line) + "\n" for line in lines))
+    _, text = page(out)
+    assert "makes no sense" in text
+
+
+def test_images_of_any_proportions_are_shown(tmp_path):
+    study = tmp_path / "study"
+    for name, shape in (("long", (1500, 2, 2)), ("dot", (1, 1, 1)), ("even", (9, 9, 2))):
+        write_image(study / f"{name}.nii.gz", shape=shape)
+    nibabel.save(nibabel.Nifti1Image(np.full((8, 8, 2), 7.0), np.eye(4)), study / "flat.nii.gz")
+    _, out = run(study, "identity")
+    _, text = page(out)
+    assert [len(of) for of in views(text).values()] == [1, 1, 1, 1]
+
+
+def test_lights_lead_to_the_slice_they_mean(tmp_path):
+    study = tmp_path / "study"
+    noise = np.random.default_rng(0)
+    for number in range(6):  # files lie from the head down, slices are shown from the feet up
+        stored = noise.normal(1000, 30, (64, 64))
+        stored[20:40, 20:40] += 900 * (number == 1)
+        image = dicoms.image(stored.astype(np.uint16), modality="MR", number=6 - number)
+        dicoms.save(image, study / f"{number}.dcm")
+    _, out = run(study, "gaussian:sigma=4")
+    _, text = page(out)
+    ((view, *_),) = views(text).values()
+    noted = {place for place, note, *_ in view["slices"] if note}
+    led = {int(place) for place in re.findall(r'data-go="(\d+)"', text)}
+    assert 5 in led <= noted
+    assert "slice 5 of 6" in told(text)

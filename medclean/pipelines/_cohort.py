@@ -13,7 +13,7 @@ from medclean.log import Bar
 from medclean.pipelines import _record
 from medclean.pipelines._origins import Origin
 from medclean.pipelines._sight import Sight, described
-from medclean.pipelines._viewing import Mean, Room, Viewed, view
+from medclean.pipelines._viewing import Mean, Room, view
 from medclean.quality.limits import rows
 from medclean.report import graphs
 from medclean.report.graphs import Point
@@ -87,10 +87,16 @@ class Cohort:
             about=folder if self.identifiable else "",
         )
 
-    def _result(self, run: Told, key: str) -> Result:
+    def _result(self, run: Told, key: str, where: _record.Where | None = None) -> Result:
         if key in run.found.series:
-            shown = {"identifiable": self.identifiable, "blind": self.blind}
-            return _record.result(run.found, key, run.name, **shown)
+            return _record.result(
+                run.found,
+                key,
+                run.name,
+                identifiable=self.identifiable,
+                blind=self.blind,
+                where=where,
+            )
         shard = next(shard for shard, keys in run.found.missing.items() if key in keys)
         why = "" if self.blind else f"shard {shard.number} of {shard.of} has left no journal"
         return Result(run.name, "pending", why)
@@ -136,10 +142,15 @@ class Cohort:
                 break
             weights = [_slices(origins[e.key], room) for e in shown[place:fits]]
             share = (left - HEAVY * len(weights)) * weights[0] / sum(weights)
-            viewed = self._view(
-                entry, origins[entry.key], replace(room, bytes=share), reference, workers
+            sight = self._sight(entry, origins[entry.key], reference)
+            names = [run.name for run in entry.runs]
+            viewed = view(sight, names, replace(room, bytes=share), workers)
+            results = tuple(self._result(run, entry.key, sight.place) for run in entry.runs)
+            entry.case = replace(
+                entry.case,
+                pictures=viewed.pictures,
+                results=results if viewed.pictures.views else entry.case.results,
             )
-            entry.case = replace(entry.case, pictures=viewed.pictures)
             if self.identifiable:
                 entry.case = _described(entry.case, origins[entry.key], workers)
             entry.means, entry.unit, entry.scale = viewed.means, viewed.unit, viewed.scale
@@ -172,12 +183,10 @@ class Cohort:
             run.found.command in IMAGES and _outputs(run.found, entry.key) for run in entry.runs
         )
 
-    def _view(
-        self, entry: Entry, origin: Origin, room: Room, reference: Path | None, workers: Workers
-    ) -> Viewed:
+    def _sight(self, entry: Entry, origin: Origin, reference: Path | None) -> Sight:
         states = [run.found.series.get(entry.key) for run in entry.runs]
         scales = [s.record.get("scale") for s in states if s]
-        sight = Sight(
+        return Sight(
             *origin,
             outputs=tuple(_outputs(run.found, entry.key) for run in entry.runs),
             reference=reference,
@@ -190,7 +199,6 @@ class Cohort:
             ),
             identifiable=self.identifiable,
         )
-        return view(sight, [run.name for run in entry.runs], room, workers)
 
     def sections(self, entries: Sequence[Entry]) -> list[Section]:
         """Graphs over all series."""

@@ -36,13 +36,14 @@ def write(
 
     def draw() -> bytes:
         from medclean.pipelines._cohort import Cohort, Told
-        from medclean.pipelines._pages import Sources, page_of
+        from medclean.pipelines._pages import Sources, kind_of, page_of
         from medclean.pipelines._viewing import Room
         from medclean.report.formats import rendered
         from medclean.report.pictures import GRADES
 
         now = monotonic()
-        told = Told(run.out.resolve().name, Finished.read(run.out, run.shard))
+        found = Finished.read(run.out, run.shard)
+        told = Told(kind_of(found), found)
         cohort = Cohort((told,), run.label)
         entries = cohort.entries()
         room = Room(0.8 * MOST, slices=SLICES, grades=GRADES[2:], volumes=False)

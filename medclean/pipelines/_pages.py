@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,26 +48,21 @@ class Sources:
             DataError: One cannot be read.
         """
         paths = [_whole(path) for path in paths]
+        opened = [_opened(path, identifiable=identifiable) for path in paths]
+        folders = names_of(paths)
+        names = folders if identifiable else _called([source for source, _ in opened])
         runs, trainings = list[Told](), list[Method]()
         scores = dict[str, "Scores"]()
         gaps: list[str] = []
-        for name, path in zip(names_of(paths), paths, strict=True):
-            several = len(paths) > 1
-            if is_run(path):
-                found = Finished.read(path)
-                runs.append(Told(name, found))
-                gaps += _of(name, found.gaps, several=several)
-            elif path.is_dir() and _trained.is_training(path):
-                lacking: list[str] = []
-                trained = _trained.training(path, name, lacking, identifiable=identifiable)
-                trainings.append(trained)
-                gaps += _of(name, lacking, several=several)
-            elif path.suffix.lower() in _SCORES and path.is_file():
-                from medclean.pipelines._scored import Scores  # whose statistics are slow to load
-
-                scores[name] = Scores.read(path)
-            else:
-                raise _unknown(path)
+        for folder, name, (source, lacking) in zip(folders, names, opened, strict=True):
+            match source:
+                case Finished():
+                    runs.append(Told(name, source))
+                case Method():
+                    trainings.append(replace(source, name=name))
+                case _:
+                    scores[folder] = source.called(dict(zip(folders, names, strict=True)))
+            gaps += _of(name, lacking, several=len(paths) > 1)
         return cls(tuple(runs), tuple(trainings), scores, tuple(gaps))
 
     @property
@@ -133,6 +129,22 @@ def numbered(keys: Sequence[str]) -> Callable[[str], str]:
     return lambda key: places[key]
 
 
+def kind_of(source: Finished | Method | Scores) -> str:
+    """The model of a run or a training, else the command; nothing that a user has chosen."""
+    match source:
+        case Finished():
+            return model_of(source) or source.command or "run"
+        case Method():
+            return source.title.split()[-1].partition(":")[0]
+    return "scores"
+
+
+def model_of(found: Finished) -> str:
+    """The name of a run's model; ``""`` where it has none."""
+    model = found.facts.get("model")
+    return model.partition(":")[0] if isinstance(model, str) else ""
+
+
 def _method(run: Told, *, blind: bool, identifiable: bool) -> Method:
     if blind:
         return Method(run.name, f"method {run.name}", "what it is stands in the key", {})
@@ -147,11 +159,35 @@ def _title(sources: Sources, *, blind: bool) -> str:
     if sources.scores and not kinds:
         return "Scores"
     trained = [one.title.split()[-1].partition(":")[0] for one in sources.trainings]
-    models = dict.fromkeys(
-        [*(str(r.found.facts.get("model") or "") for r in sources.runs), *trained]
-    )
+    models = dict.fromkeys([*(model_of(run.found) for run in sources.runs), *trained])
     named = [model for model in models if model]
     return f"{' and '.join(kinds)}{': ' if named else ''}{', '.join(named)}"
+
+
+def _opened(path: Path, *, identifiable: bool) -> "tuple[Finished | Method | Scores, list[str]]":
+    """A run, a training or scores, and what its record lacks."""
+    gaps: list[str] = []
+    if is_run(path):
+        found = Finished.read(path)
+        return found, found.gaps
+    if path.is_dir() and _trained.is_training(path):
+        return _trained.training(path, "", gaps, identifiable=identifiable), gaps
+    if path.suffix.lower() in _SCORES and path.is_file():
+        from medclean.pipelines._scored import Scores  # whose statistics are slow to load
+
+        return Scores.read(path), gaps
+    raise _unknown(path)
+
+
+def _called(sources: "Sequence[Finished | Method | Scores]") -> list[str]:
+    """Names that tell nobody: by model, numbered in their order where that is alike.
+
+    Folders often are named after what was denoised, and that after a patient.
+    """
+    plain = [kind_of(source) for source in sources]
+    often = Counter(plain)
+    numbers = {name: count(1) for name in plain}
+    return [name if often[name] == 1 else f"{name} {next(numbers[name])}" for name in plain]
 
 
 def _of(name: str, gaps: Sequence[str], *, several: bool) -> Iterator[str]:

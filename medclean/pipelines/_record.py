@@ -2,20 +2,23 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from math import inf
+from collections.abc import Callable, Iterator, Mapping
+from math import inf, isfinite
 from typing import Any
 
 from medclean.archive.runs.finished import Finished
 from medclean.archive.runs.state import SeriesState
-from medclean.pipelines._sight import Spot
-from medclean.quality.limits import rows
+from medclean.pipelines._sight import Place, Spot
+from medclean.quality.limits import TABLE, rows
 from medclean.report.page import Fact, Light, Method, Result, Verdict
 from medclean.report.svg import number
+
+Where = Callable[[Spot], Place]
 
 HIDDEN = "not shown"
 _PATTERNS = ("select", "exclude", "patient")  # which may quote tags
 _HEX = re.compile(r"[0-9a-f]{40,}")
+_FIGURES = tuple(dict.fromkeys(limit.figure for limit in TABLE))
 _RANK: Mapping[Verdict, int] = {"red": 2, "amber": 1, "green": 0, "": 0}
 _DIGITS = {"bias": ".2f", "structure": ".2f", "edges": ".2f", "noise": ".2f", "spot": ".1f"}
 
@@ -45,15 +48,32 @@ def method(found: Finished, name: str, *, identifiable: bool) -> Method:
     )
 
 
-def result(found: Finished, key: str, name: str, *, identifiable: bool, blind: bool) -> Result:
-    """What a method made of a series; of a blind one nothing that could tell which it is."""
+def result(
+    found: Finished,
+    key: str,
+    name: str,
+    *,
+    identifiable: bool,
+    blind: bool,
+    where: Where | None = None,
+) -> Result:
+    """What a method made of a series; of a blind one nothing that could tell which it is.
+
+    Args:
+        found: The record.
+        key: Of the series.
+        name: Of the method.
+        identifiable: Paths may be told.
+        blind: Nothing else may.
+        where: Says where figures point to; by file if not given.
+    """
     series, status = found.series[key], found.status(key)
     reason = series.reason or "" if status in ("skipped", "failed") else ""
     if blind:
         return Result(name, status)
     said = reason if identifiable else without_paths(reason, series.inputs)
     safety = series.record.get("safety") if status in ("done", "failed") else None
-    lights = tuple(_lights(safety, series)) if isinstance(safety, dict) else ()
+    lights = tuple(_lights(safety, where or _file_in(series))) if isinstance(safety, dict) else ()
     return Result(
         name,
         status,
@@ -67,14 +87,12 @@ def result(found: Finished, key: str, name: str, *, identifiable: bool, blind: b
 def spots(found: Finished, key: str, *, all_: bool) -> Iterator[Spot]:
     """Where figures say to look first, the worst of them before the others."""
     safety = found.series[key].record.get("safety")
-    figures = safety.items() if isinstance(safety, dict) else ()
-    known = [(n, f) for n, f in figures if isinstance(f, dict) and isinstance(f.get("at"), dict)]
-    known.sort(key=lambda item: -_RANK.get(item[1].get("verdict", ""), 0))
-    for name, figure in known if all_ else ():
-        at = figure["at"]
-        if isinstance(at.get("path"), str):
-            place = (at["path"], int(at.get("frame", 0)), at.get("row"), at.get("column"))
-            yield Spot(*place, f"{figure['verdict']}: {name}")
+    figures = safety.items() if isinstance(safety, dict) and all_ else ()
+    known = [(n, figure) for n, figure in figures if n in _FIGURES and _is_figure(figure)]
+    known.sort(key=lambda item: -_RANK[item[1]["verdict"]])
+    for name, figure in known:
+        if spot := _spot(name, figure):
+            yield spot
 
 
 def left_out(found: Finished, *, identifiable: bool) -> Counter[str]:
@@ -114,20 +132,54 @@ def _beyond(one: Result) -> float:
     return greatest
 
 
-def _lights(safety: Mapping[str, Any], series: SeriesState) -> Iterator[Light]:
-    for name, found in safety.items():
-        if not isinstance(found, dict) or "verdict" not in found:
+def _lights(safety: Mapping[str, Any], where: Where) -> Iterator[Light]:
+    for name in _FIGURES:
+        if (found := safety.get(name)) is None:
             continue
-        value, unit, at = found.get("value"), found.get("unit", ""), found.get("at")
-        text = "not measured" if value is None else f"{value:{_DIGITS.get(name, '.3g')}}"
-        where = ""
-        if isinstance(at, dict) and at.get("path") in series.inputs:
-            where = f"file {series.inputs.index(at['path']) + 1} of {len(series.inputs)}"
-            where += f", frame {at['frame'] + 1}" if at.get("frame") else ""
-            if "row" in at:
-                where += f", row {at['row'] + 1}, column {at['column'] + 1}"
-        shown = f"{text} {unit}".strip() if value is not None else text
-        yield Light(name, shown, value, found["verdict"], str(found.get("says", "")), where)
+        if not _is_figure(found):
+            yield Light(name, "not known", None, "amber", "what the record says makes no sense")
+            continue
+        value, spot = found.get("value"), _spot(name, found)
+        number = None if value is None or not isfinite(value) else value
+        text = "not measured" if number is None else f"{number:{_DIGITS.get(name, '.3g')}}"
+        shown = text if number is None else f"{text} {found['unit']}".strip()
+        place = where(spot) if spot else Place()
+        yield Light(name, shown, number, found["verdict"], found["says"], *place)
+
+
+def _is_figure(found: Any) -> bool:
+    """Whether a record holds a figure as ``quality.limits.judged`` makes it."""
+    match found:
+        case {"verdict": "green" | "amber" | "red", "unit": str(), "says": str()}:
+            value = found.get("value")
+            return value is None or (isinstance(value, float | int) and value is not True)
+    return False
+
+
+def _spot(name: str, figure: Mapping[str, Any]) -> Spot | None:
+    """Where a figure points to."""
+    says = f"{figure['verdict']}: {name}"
+    match figure.get("at"):
+        case {"path": str(path), "frame": int(frame), "row": int(row), "column": int(column)}:
+            return Spot(path, frame, row, column, says)
+        case {"path": str(path), "frame": int(frame)}:
+            return Spot(path, frame, None, None, says)
+    return None
+
+
+def _file_in(series: SeriesState) -> Where:
+    """By its place in the record, for who does not know how the files lie."""
+
+    def say(spot: Spot) -> Place:
+        if spot.path not in series.inputs:
+            return Place()
+        said = f"file {series.inputs.index(spot.path) + 1} of {len(series.inputs)}"
+        said += f", frame {spot.frame + 1}" if spot.frame else ""
+        if spot.row is not None and spot.column is not None:
+            said += f", row {spot.row + 1}, column {spot.column + 1}"
+        return Place(said)
+
+    return say
 
 
 def _notes(series: SeriesState, *, identifiable: bool) -> Iterator[str]:

@@ -98,6 +98,13 @@ class Scores:
             raise ValueError(text[:0])
         return cls(tuple(_row(line) for line in lines))
 
+    def called(self, names: Mapping[str, str]) -> "Scores":
+        """As runs of the same folders are called; as it is where that would mix up methods."""
+        known = {name: names[name] for name in self.results if name in names}
+        if len({known.get(name, name) for name in self.results}) < len(self.results):
+            return self
+        return replace(self.renamed(known), gaps=self.gaps)
+
     def renamed(self, names: Mapping[str, str]) -> "Scores":
         """With other names of the methods; what is said of gaps would tell them."""
         rows = tuple(row._replace(result=names.get(row.result, row.result)) for row in self.rows)

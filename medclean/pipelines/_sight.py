@@ -24,9 +24,16 @@ class Spot(NamedTuple):
 
     path: str
     frame: int
-    row: int | None
+    row: int | None  # both, or none of them
     column: int | None
     note: str
+
+
+class Place(NamedTuple):
+    """Where a figure points to, in words, and which slice of those that are shown it is."""
+
+    says: str = ""
+    slice: int | None = None
 
 
 @dataclass(frozen=True)
@@ -77,6 +84,17 @@ class Sight:
             if (self.series.instances[frame.instance].target, frame.number) == spot[:2]:
                 return place
         return None
+
+    def place(self, spot: Spot) -> Place:
+        """A spot as a reader of the page sees it: slices in their order, and upright."""
+        stack = self.stack
+        if (place := self.place_of(spot)) is None:
+            return Place("in a stack that is not shown" if len(self.series.groups) > 1 else "")
+        said = f"slice {place + 1} of {len(stack.frames)}"
+        if spot.row is not None and spot.column is not None:
+            row, column = self.seen_at(spot.row, spot.column)
+            said += f", row {row + 1}, column {column + 1}"
+        return Place(said, place + 1)
 
     def tasks(
         self, places: list[int], look: Look | None, lines: "Lines | None"

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from secrets import token_hex
 
 from medclean.archive.limits import Limits, limited
 from medclean.archive.runs import RUN_FOLDER, label, read_key
@@ -55,6 +56,8 @@ def report(job: ReportJob, log: Log) -> Written:
     entries = cohort.entries()
     lacking = _illustrated(cohort, entries, job, log) if job.format == "html" else []
     page = page_of(sources, cohort, entries, lacking)
+    if blinding:  # a letter stands for another method in another page
+        page = replace(page, reading=token_hex(8))
     content = rendered(page, job.format, most=int(job.max_mb * 1e6))
     with cannot_write(job.page):
         make_folder(job.page.parent)

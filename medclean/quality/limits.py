@@ -1,6 +1,7 @@
 """How far a safety figure may go before somebody should look: one table, with its reasons."""
 
 from dataclasses import dataclass
+from math import isnan
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:  # a table should load nothing
@@ -148,8 +149,9 @@ def _judged(limit: Limit, figures: "Figures") -> dict[str, Any]:
     value: float | None = getattr(figures, limit.figure)
     pooled = figures.pooled.get(limit.figure)
     told = {"pooled": pooled if pooled is None else abs(pooled), "unit": limit.unit}
-    if value is None:
-        says = "cannot be measured: noise or background hides the body"
+    if value is None or isnan(value):
+        hidden = "noise or background hides the body" if value is None else "it comes to no number"
+        says = f"cannot be measured: {hidden}"
         return {"value": None, **told, "verdict": "amber", "says": says}
     size, way = abs(value), "up" if value > 0 else "down"
     verdict: Verdict = "green" if _spans(limit.green, size) else "red"

@@ -86,7 +86,7 @@ def _view(view: View, *, first: bool) -> dict[str, Any]:
     for place, one in enumerate(view.slices):
         there = first and place == view.first
         sets = [
-            [("" if there and n == 0 else uri) for n, uri in enumerate(of)]
+            [("" if there and n == one.begin else uri) for n, uri in enumerate(of)]
             for of in (one.after, one.removed, one.error)
         ]
         slices.append([one.place, one.note, "" if there else one.before, *sets])
@@ -126,9 +126,11 @@ def _smaller(page: Page, excess: int) -> Page | None:
 
 
 def _id(page: Page) -> str:
-    """Under which a browser keeps the ratings of this page: of the same series and methods."""
-    names = [(case.name, one.method) for case in page.cases for one in case.results]
-    return sha256(json.dumps(sorted(names)).encode()).hexdigest()[:16]
+    """Under which a browser keeps the ratings of this page: of the same series and settings."""
+    names = sorted((case.name, one.method) for case in page.cases for one in case.results)
+    settings = [(method.name, method.facts.get("Settings")) for method in page.methods]
+    said = json.dumps([names, settings, page.reading])
+    return sha256(said.encode()).hexdigest()[:16]
 
 
 @cache

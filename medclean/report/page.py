@@ -44,6 +44,7 @@ class Light(NamedTuple):
         verdict: What the table of limits says.
         says: A sentence.
         where: The slice to look at first; ``""`` where there is none.
+        slice: Its place among those of the page, from 1; None where it is not among them.
     """
 
     figure: str
@@ -52,6 +53,7 @@ class Light(NamedTuple):
     verdict: Verdict
     says: str
     where: str = ""
+    slice: int | None = None
 
 
 class Slice(NamedTuple):
@@ -72,6 +74,11 @@ class Slice(NamedTuple):
     removed: tuple[str, ...]
     error: tuple[str, ...] = ()
     note: str = ""
+
+    @property
+    def begin(self) -> int:
+        """Index of the first result that is there."""
+        return next((place for place, picture in enumerate(self.after) if picture), 0)
 
 
 class View(NamedTuple):
@@ -227,7 +234,7 @@ class Page:
         gaps: What the page lacks, and why.
         says: Lines about the page itself: size, time.
         blind: Methods bear letters.
-        rated: Whether a reader may rate what is shown.
+        reading: Tells readings apart whose methods bear the same letters.
     """
 
     title: str
@@ -241,6 +248,7 @@ class Page:
     says: tuple[str, ...] = ()
     blind: bool = False
     counts: dict[str, int] = field(default_factory=dict)
+    reading: str = ""
 
     @property
     def figures(self) -> tuple[str, ...]:

@@ -121,10 +121,11 @@ def spread(count: int, many: int, first: Sequence[int]) -> list[int]:
 
 
 def _smaller(image: Image, side: int) -> Image:
-    """Means over squares where a picture is larger than it may be."""
+    """Means over squares where a picture is larger than it may be; of a line over what it has."""
     step = -(-max(image.shape) // side)
     if step == 1:
         return image
-    rows, columns = (length // step * step for length in image.shape)
-    blocks = image[:rows, :columns].reshape(rows // step, step, columns // step, step)
+    down, across = (min(step, length) for length in image.shape)
+    rows, columns = image.shape[0] // down, image.shape[1] // across
+    blocks = image[: rows * down, : columns * across].reshape(rows, down, columns, across)
     return blocks.mean(axis=(1, 3), dtype=np.float32)

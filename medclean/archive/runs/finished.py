@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 from medclean.archive.runs.folder import RUN_FOLDER
@@ -20,6 +21,17 @@ from medclean.archive.runs.shard import Division, Shard
 from medclean.archive.runs.state import SeriesState, State, Status
 from medclean.errors import DataError
 
+_KINDS: Mapping[str, type | tuple[type, ...]] = {
+    "series": (str, NoneType),  # no series for an input that belongs to none
+    "facts": dict,
+    "settings": dict,
+    "machine": (dict, NoneType),
+    "record": dict,
+    "start": int,
+    "path": str,
+    "output": (str, NoneType),
+    "name": str,
+}
 _SHARD = re.compile(r"journal-(\d+)-of-(\d+)\.jsonl")
 
 
@@ -127,6 +139,7 @@ class Finished:
 
     def _take(self, line: Line, segment: Segment, ended: dict[Path, bool]) -> None:
         try:
+            _check(line)
             self.state.take(line, segment.path.name)
         except (KeyError, TypeError, ValueError):
             self.gaps.append(f"{segment.path.name}: a line of kind {line['kind']!r} makes no sense")
@@ -164,6 +177,24 @@ class Finished:
 def is_run(path: Path) -> bool:
     """Whether a folder holds the record of a run."""
     return (path / RUN_FOLDER).is_dir()
+
+
+def _check(line: Line) -> None:
+    """See that a line holds what lines of its kind do; whoever reads on relies on that.
+
+    Raises:
+        TypeError: Something in it is of another kind.
+    """
+    for name, kinds in _KINDS.items():
+        if name in line and not isinstance(line[name], kinds):
+            raise TypeError(name)
+    inputs, kind = line.get("inputs"), line["kind"]
+    if kind == "series" and not (
+        isinstance(inputs, list) and all(isinstance(path, str) for path in inputs)
+    ):
+        raise TypeError("inputs")
+    if kind != "input" and line.get("series", "") is None:
+        raise TypeError("series")
 
 
 def _name(path: Path) -> str:

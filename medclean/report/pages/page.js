@@ -113,7 +113,8 @@
     constructor(box) {
       this.box = box;
       this.views = data.series[box.dataset.series];
-      this.view = 0; this.method = 0; this.mode = "side"; this.timer = 0;
+      const pressed = box.querySelector("button[data-method][aria-pressed=true]");
+      this.view = 0; this.method = pressed ? Number(pressed.dataset.method) : 0; this.mode = "side"; this.timer = 0;
       this.home = box.dataset.zoom.split(",").map(Number);
       this.zoom = this.home;
       this.range = box.querySelector(".slice input");
@@ -123,9 +124,9 @@
       const first = this.views[0].slices[this.views[0].first];
       const src = slot => this.panels[slot] ? this.panels[slot].querySelector(".shown").getAttribute("src") : "";
       first[2] = src("b");
-      first[3][0] = src("a");
-      first[4][0] = src("r");
-      if (first[5].length) first[5][0] = src("e");
+      first[3][this.method] = src("a");
+      first[4][this.method] = src("r");
+      if (first[5].length) first[5][this.method] = src("e");
       this.at = this.views[0].first;
       this.range.addEventListener("input", () => { this.at = Number(this.range.value); this.draw(); });
       this.divider.querySelector("input").addEventListener("input", event => this.divide(event.target.value));
@@ -169,6 +170,13 @@
         const left = (clamp(x, wide) + 50) / wide, top = (clamp(y, high) + 50) / high;
         spot.style.cssText = `left:${100 * left}%;top:${100 * top}%;width:${100 / ZOOM}%`;
       }
+    }
+    go(place, method) {
+      this.turn(0);
+      if (this.own.slices[this.own.first][3][method]) this.choose(method);
+      const found = this.own.slices.findIndex(one => one[0] === place);
+      if (found >= 0) { this.at = found; this.draw(); }
+      this.box.scrollIntoView({ block: "nearest" });
     }
     step(by) {
       const to = Math.min(Math.max(this.at + by, 0), this.own.slices.length - 1);
@@ -243,8 +251,12 @@
   }
   const viewers = new Map(all(".viewer").map(box => [box.dataset.series, new Viewer(box)]));
 
-  // Keys of the page.
   const cards = all(".card");
+  for (const one of all("button[data-go]")) {
+    one.addEventListener("click", () => viewers.get(one.closest(".card").dataset.series).go(Number(one.dataset.go), Number(one.dataset.of)));
+  }
+
+  // Keys of the page.
   function current() {
     const focused = document.activeElement && document.activeElement.closest(".card");
     if (focused) return focused;
