@@ -5,8 +5,10 @@ import json
 import re
 import shutil
 import stat
+from base64 import b64decode
 from itertools import pairwise
 
+import imagecodecs
 import nibabel
 import numpy as np
 import pytest
@@ -27,6 +29,8 @@ from medclean.pipelines.denoise import denoise
 from medclean.pipelines.prepare import prepare
 from medclean.pipelines.report import report
 from medclean.pipelines.undersample import undersample
+from medclean.report.html import html
+from medclean.report.page import Graph, Page, Section
 from medclean.report.pictures import spread
 from planted import Planting
 
@@ -503,3 +507,90 @@ def test_lights_lead_to_the_slice_they_mean(tmp_path):
     led = {int(place) for place in re.findall(r'data-go="(\d+)"', text)}
     assert 5 in led <= noted
     assert "slice 5 of 6" in told(text)
+
+
+def test_pet_lies_over_the_mr_of_its_frame_of_reference(tmp_path):
+    study = tmp_path / "study"
+    for number in range(4):  # the dot of PET and the square of MR lie 12 mm apart along x
+        stored = np.zeros((20, 24), np.uint16)
+        stored[10, 6] = 1500
+        stored[0, :4] = 3000 * (number == 0)  # white
+        where = (-24.0, -20.0, 4.0 * number)
+        pet = dicoms.image(stored, modality="PT", number=number, spacing=(2, 2), position=where)
+        dicoms.save(pet, study / "pt" / f"{number}.dcm")
+    for number in range(9):  # other spacings, and rows that run from left to right
+        stored = np.full((60, 70), 20, np.uint16)
+        stored[29:32, 34:37] = 900  # x from 0 by 1 mm to either side
+        mr = dicoms.image(
+            stored,
+            modality="MR",
+            series=2,
+            number=number,
+            spacing=(1, 1),
+            position=(35.0, -30.0, 2.0 * number - 2),
+            orientation=(-1, 0, 0, 0, 1, 0),
+        )
+        dicoms.save(mr, study / "mr" / f"{number}.dcm")
+    _, out = run(study, "gaussian")
+    _, text = page(out)
+    (own,) = (of[-1] for of in views(text).values() if of[-1]["name"] == "over MR")
+    assert "nothing is registered" in own["says"]
+    assert len(own["slices"]) == 4
+    content = b64decode(own["slices"][1][2].partition(",")[2])
+    colours = imagecodecs.jpeg_decode(content).astype(int)
+    many = colours.shape[0] / 20
+    red = colours[..., 0] - colours[..., 2]
+    cold = colours.min(axis=-1) - 3 * np.maximum(red, 0)
+    for found, row, column in ((red, 10, 6), (cold, 10, 12)):
+        rows, columns = np.nonzero(found > 0.6 * found.max())
+        assert rows.mean() / many == pytest.approx(row + 0.5, abs=0.6)
+        assert columns.mean() / many == pytest.approx(column + 0.5, abs=0.6)
+
+
+def test_pet_of_another_frame_of_reference_is_laid_over_nothing(tmp_path):
+    study = tmp_path / "study"
+    dicoms.series(study / "pt", 4, modality="PT", FrameOfReferenceUID="1.2.3")
+    dicoms.series(study / "mr", 4, series=2, modality="MR", FrameOfReferenceUID="1.2.4")
+    _, out = run(study, "identity")
+    assert "over MR" not in told(page(out)[1])
+
+
+def test_thousands_of_scores_stay_within_the_size_of_the_page(tmp_path):
+    noise = np.random.default_rng(0)
+    values = noise.standard_cauchy((2, 2, 2500))
+    lines = [
+        f"{name},p{n},case-{n},image,{metric},{value:.3f},dB\n"
+        for name, of in zip(("ours", "theirs"), values, strict=True)
+        for metric, row in zip(("psnr", "rmse"), of, strict=True)
+        for n, value in enumerate(row)
+    ]
+    path = tmp_path / "scores.csv"
+    path.write_text(SCORES.splitlines()[0] + "\n" + "".join(lines))
+    _, text = page(path, max_mb=1)
+    assert len(text.encode()) <= 300_000
+    assert "Box plots of PSNR" in text
+
+
+def test_graphs_without_room_are_said_to_be_missing():
+    graph = Graph("much", "<svg>" + "x" * 50_000 + "</svg>")
+    sections = (Section("first", (graph,)), Section("last", (graph,)))
+    content = html(Page("title", "now", "0", sections=sections), most=130_000)
+    assert len(content) <= 130_000
+    assert b"the graphs of &#39;last&#39; have no room" in content
+    assert b"the graphs of &#39;first&#39;" not in content
+
+
+@pytest.mark.parametrize("modality", ["MR", "PT"])
+def test_what_nobody_has_measured_is_shown_in_a_window_of_its_own(tmp_path, modality):
+    dicoms.series(tmp_path / "study", 2, modality=modality)
+    _, out = run(tmp_path / "study", "identity")
+    _, text = page(out)
+    assert "0 to 1 " not in told(text)
+
+
+def test_a_description_is_no_formula_in_a_spreadsheet(tmp_path):
+    dicoms.series(tmp_path / "study" / "=1+2", 1, modality="MR")
+    _, out = run(tmp_path / "study", "identity")
+    _, text = page(out, format="csv", identifiable=True)
+    (row,) = csv.DictReader(text.splitlines())
+    assert row["path"].startswith("'=1+2")

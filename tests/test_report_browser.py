@@ -175,7 +175,7 @@ def test_methods_are_changed(browser):
     press(browser, "m")
     assert shown(browser) != before
     pressed = find(browser, "button[data-method][aria-pressed=true]").text
-    assert pressed == "study-identity"
+    assert pressed == "identity"
 
 
 def test_the_index_is_filtered_and_sorted(browser):
@@ -212,7 +212,7 @@ def test_ratings_are_kept_and_exported(browser, made):
         found = list(csv.DictReader(file, delimiter="\t"))
     path.unlink()
     assert [row["rating"] for row in found] == ["4", "2", "", ""]
-    assert found[0]["method"] == "study-gaussian"
+    assert found[0]["method"] == "gaussian"
     press(browser, "0")
     assert browser.execute_script(checked) == ["2"]
 
@@ -262,3 +262,37 @@ def test_print_shows_images_and_no_controls(browser):
         assert find(browser, f".panel[data-slot={slot}] .shown").is_displayed()
     assert not find(browser, ".viewer .over").is_displayed()
     assert browser.execute_script(CONTRAST) == []
+
+
+def test_a_light_leads_to_its_slice_and_method(browser):
+    for light in browser.find_elements("css selector", "button.go"):
+        light.send_keys("\n")
+        card = light.find_element("xpath", "ancestor::article")
+        said = card.find_element("css selector", ".slice output").text
+        assert said.split()[0] == light.get_attribute("data-go")
+    assert browser.find_elements("css selector", "button.go")
+
+
+def test_letters_can_be_left_to_other_tools(browser):
+    browser.execute_script("document.getElementById('keys').click()")
+    press(browser, "s")
+    assert not find(browser, ".viewer .over").is_displayed()
+    browser.execute_script("document.getElementById('keys').click()")
+    press(browser, "s")
+    assert find(browser, ".viewer .over").is_displayed()
+
+
+def test_a_page_begins_with_a_method_whose_images_are_there(browser, made):
+    gone = shutil.copytree(made.parent / "study-gaussian", made.parent / "study-gone")
+    shutil.rmtree(gone / "MR")
+    page = made.parent / "lacking.html"
+    report(ReportJob((gone, made.parent / "study-identity"), out=page), Log(quiet=True))
+    browser.get(page.as_uri())
+    viewers = browser.find_elements("css selector", ".viewer")
+    assert sorted(
+        one.find_element("css selector", "button[data-method][aria-pressed=true]").text
+        for one in viewers
+    ) == ["gaussian", "identity"]
+    sources = "return [...document.querySelectorAll('.panel .shown')].map(i => i.naturalWidth)"
+    assert all(browser.execute_script(sources))
+    assert browser.get_log("browser") == []

@@ -11,13 +11,11 @@ from medclean.archive.workers import Workers
 from medclean.errors import DataError
 from medclean.log import Bar
 from medclean.pipelines import _record
+from medclean.pipelines._fusion import under
 from medclean.pipelines._origins import Origin
 from medclean.pipelines._sight import Sight, described
 from medclean.pipelines._viewing import Mean, Room, view
-from medclean.quality.limits import rows
-from medclean.report import graphs
-from medclean.report.graphs import Point
-from medclean.report.page import Case, Graph, Pictures, Result, Section
+from medclean.report.page import Case, Pictures, Result
 
 GONE = "its images before are not where the run read them, or are others now; say --study DIR"
 NO_IMAGES = "what coils measured is no image: there is nothing to lay beside the result"
@@ -134,6 +132,7 @@ class Cohort:
                 entry.case = replace(entry.case, pictures=Pictures(gaps=(why,)))
                 bar.advance()
         fits = int(room.bytes // (LEAST * max(several, 1) + HEAVY))
+        others = {e.case.name: self._sight(e, origins[e.key], None) for e in shown}
         left, late = room.bytes, 0
         for place, entry in enumerate(shown[:fits]):
             check()
@@ -144,7 +143,8 @@ class Cohort:
             share = (left - HEAVY * len(weights)) * weights[0] / sum(weights)
             sight = self._sight(entry, origins[entry.key], reference)
             names = [run.name for run in entry.runs]
-            viewed = view(sight, names, replace(room, bytes=share), workers)
+            below = under(sight, others, workers) if room.volumes else None
+            viewed = view(sight, names, replace(room, bytes=share), workers, below)
             results = tuple(self._result(run, entry.key, sight.place) for run in entry.runs)
             entry.case = replace(
                 entry.case,
@@ -199,57 +199,6 @@ class Cohort:
             ),
             identifiable=self.identifiable,
         )
-
-    def sections(self, entries: Sequence[Entry]) -> list[Section]:
-        """Graphs over all series."""
-        found = []
-        if safety := tuple(self._safety(entries)):
-            says = "A dot is a series, a row a method; where it lies is what the table says."
-            found.append(Section("Safety figures of all series", safety, says=says))
-        if agreement := tuple(self._agreement(entries)):
-            says = (
-                "Mean of the body in each slice shown: a denoiser should not move it, whatever "
-                "its size. Rician noise lifts the mean of dark places, rightly undone."
-            )
-            found.append(Section("Does the mean stay?", agreement, says=says))
-        return found
-
-    def _safety(self, entries: Sequence[Entry]) -> list[Graph]:
-        drawn = []
-        for modalities, kind in ((("CT",), "CT"), (("MR", "PT", ""), "MR")):
-            for limit in rows(kind):
-                points: dict[str, list[Point]] = {run.name: [] for run in self.runs}
-                for entry in entries:
-                    for one in entry.case.results if entry.case.modality in modalities else ():
-                        for light in one.lights:
-                            if light.figure == limit.figure and light.number is not None:
-                                name = f"{entry.case.modality} {entry.case.name}: {light.value}"
-                                points[one.method].append(Point(light.number, name))
-                if sum(map(len, points.values())) > 1:
-                    graph = graphs.lights(limit, {n: p for n, p in points.items() if p})
-                    where = " and ".join({e.case.modality for e in entries} & {*modalities}) or kind
-                    drawn.append(graph._replace(title=f"{graph.title}, {where}"))
-        return drawn
-
-    def _agreement(self, entries: Sequence[Entry]) -> list[Graph]:
-        pairs: dict[str, dict[str, list[tuple[float, float, str]]]] = {}
-        for entry in entries:
-            unit, factor = (
-                ("HU", 1.0) if entry.unit == "HU" else ("% of scale", 100 / (entry.scale or 1))
-            )
-            for mean in entry.means:
-                for run, after in zip(entry.runs, mean.after, strict=True):
-                    if after == after:
-                        own = pairs.setdefault(unit, {}).setdefault(run.name, [])
-                        says = f"{entry.case.modality} {entry.case.name}, slice {mean.place}"
-                        own.append((factor * mean.before, factor * after, says))
-        found = (
-            graphs.agreement(
-                p, unit=unit, of="mean of the body", minus="after \N{MINUS SIGN} before"
-            )
-            for unit, p in pairs.items()
-        )
-        return [graph for graph in found if graph]
 
 
 def counts_of(entries: Sequence[Entry]) -> dict[str, int]:

@@ -187,7 +187,8 @@ class Denoising:
             scale = statistics.scale
         safety = judge(written, series.modality, scale=scale, gates=self.gates)
         crossed = "; ".join(safety["crossed"])
-        facts = {"scale": scale, "sigma": statistics.sigma, "safety": safety}
+        told = scale if known or changed else None  # nobody asked what 1 means
+        facts = {"scale": told, "sigma": statistics.sigma, "safety": safety}
         return Verdict(facts, crossed, held=bool(crossed) and not self.job.keep_failed)
 
 

@@ -15,10 +15,11 @@ from medclean.errors import UsageError
 from medclean.pipelines import _record, _trained
 from medclean.pipelines._cases import names_of
 from medclean.pipelines._cohort import Cohort, Entry, Told, counts_of
-from medclean.report.page import Method, Page
+from medclean.pipelines._together import sections
+from medclean.report.page import Method, Page, Section
 
 if TYPE_CHECKING:
-    from medclean.pipelines._scored import Scores
+    from medclean.pipelines._score_file import Scores
 
 _SCORES = (".csv", ".json")
 
@@ -106,7 +107,8 @@ def page_of(
     left = Counter[str]()
     for run in () if blind else sources.runs:
         left.update(_record.left_out(run.found, identifiable=open_))
-    scored = [section for one in sources.scores.values() for section in one.sections()]
+    names = [run.name for run in sources.runs]
+    scored = list(_scored(sources))
     untold = [gap for one in sources.scores.values() for gap in one.gaps]
     return Page(
         title=_title(sources, blind=blind),
@@ -114,7 +116,7 @@ def page_of(
         version=__version__,
         methods=(*runs, *sources.trainings),
         cases=tuple(entry.case for entry in entries),
-        sections=(*(() if blind else cohort.sections(entries)), *scored),
+        sections=(*([] if blind else sections(entries, names)), *scored),
         left_out=tuple(left.most_common()),
         gaps=(*sources.gaps, *untold, *gaps),
         says=tuple(says),
@@ -145,6 +147,14 @@ def model_of(found: Finished) -> str:
     return model.partition(":")[0] if isinstance(model, str) else ""
 
 
+def _scored(sources: Sources) -> Iterator[Section]:
+    if sources.scores:
+        from medclean.pipelines._scored import sections  # likewise
+
+        for one in sources.scores.values():
+            yield from sections(one)
+
+
 def _method(run: Told, *, blind: bool, identifiable: bool) -> Method:
     if blind:
         return Method(run.name, f"method {run.name}", "what it is stands in the key", {})
@@ -173,7 +183,7 @@ def _opened(path: Path, *, identifiable: bool) -> "tuple[Finished | Method | Sco
     if path.is_dir() and _trained.is_training(path):
         return _trained.training(path, "", gaps, identifiable=identifiable), gaps
     if path.suffix.lower() in _SCORES and path.is_file():
-        from medclean.pipelines._scored import Scores  # whose statistics are slow to load
+        from medclean.pipelines._score_file import Scores  # whose statistics are slow to load
 
         return Scores.read(path), gaps
     raise _unknown(path)

@@ -1,19 +1,14 @@
 """What ``medclean evaluate`` left, as graphs and tables."""
 
-import csv
-import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
 from itertools import combinations
-from math import inf, isfinite, isnan, nan
-from pathlib import Path
+from math import isfinite, isnan, nan
 from statistics import median
 from typing import Any
 
 from medclean.catalog import METRICS
-from medclean.errors import DataError, UsageError
-from medclean.pipelines._measured import NOISY
+from medclean.errors import UsageError
+from medclean.pipelines._score_file import Scores
 from medclean.pipelines._scores import Row, Score, scores_of
 from medclean.report import graphs
 from medclean.report.graphs import Point
@@ -36,174 +31,94 @@ _TITLES = {"psnr": "PSNR", "ssim": "SSIM", "rmse": "RMSE", "nmse": "NMSE", "mae"
 Figure = tuple[str, str, str, str]  # modality, region, metric and unit
 
 
-@dataclass(frozen=True)
-class Scores:
-    """The rows, and what else the file says.
+def sections(told: Scores) -> Iterator[Section]:
+    """Tables, then a box plot a figure, then how methods agree case by case."""
+    scores, comparisons = scores_of(told.rows, seed=told.seed, modalities=told.modalities)
+    tests = [
+        _tests(c.pairs, _title(told, c.metric, c.region, c.modality))
+        for c in sorted(comparisons, key=lambda c: _order((c.modality, c.region, c.metric, c.unit)))
+        if c.pairs and c.pairs[0].patients > 1
+    ]
+    tables = (_summary(told, scores), *_outliers(told), *tests)
+    yield Section("Scores", tables=tables, says=_said(told))
+    drawn, agreements = list[Graph](), list[Graph]()
+    for figure, own in sorted(_figures(told).items(), key=lambda item: _order(item[0])):
+        modality, region, metric, unit = figure
+        title = _title(told, metric, region, modality)
+        values = {
+            name: [Point(r.value, r.case) for r in own if r.result == name] for name in told.results
+        }
+        unit = "" if unit == "1" else unit
+        drawn.append(graphs.boxes(values, title=title, unit=unit))
+        if metric in SHOWN and region == "image":
+            agreements += _agreements(own, told.results, title)
+    yield Section("By method", tuple(drawn))
+    if agreements:
+        yield Section("Case by case", tuple(agreements), says=AGREEMENT)
 
-    Attributes:
-        rows: Every value.
-        gaps: What has no value, and why.
-        says: The conventions.
-        versions: By package.
-        seed: Of the bootstrap.
-        modalities: Of the cases, as far as they are known.
-    """
 
-    rows: tuple[Row, ...]
-    gaps: tuple[str, ...] = ()
-    says: tuple[str, ...] = ()
-    versions: Mapping[str, str] | None = None
-    seed: int = 0
-    modalities: Mapping[str, str] = field(default_factory=dict)
+def _said(told: Scores) -> str:
+    patients = len({row.patient for row in told.rows})
+    cases = len({row.case for row in told.rows})
+    whose = f"{cases} case{'s'[: cases != 1]} of {patients} patient{'s'[: patients != 1]}"
+    return "; ".join([whose, *told.says])
 
-    @classmethod
-    def read(cls, path: Path) -> "Scores":
-        """A ``scores.csv`` or ``scores.json``.
 
-        Raises:
-            UsageError: It is neither.
-            DataError: It is damaged.
-        """
-        try:
-            text = path.read_text(encoding="utf-8")
-            if path.suffix.lower() == ".json":
-                return cls._of_json(text)
-            return replace(cls._of_csv(text), modalities=_modalities(path.with_suffix(".json")))
-        except OSError as error:
-            raise UsageError(f"{path}: {error.strerror}; expected a file to read") from None
-        except (ValueError, KeyError, TypeError, csv.Error):
-            raise DataError(
-                f"{path} is not what `medclean evaluate -o` writes, or not whole; expected a CSV "
-                f"with the columns {','.join(Row._fields)}, or the JSON beside it"
-            ) from None
+def _outliers(told: Scores) -> Iterator[Table]:
+    """Cases that are far from the others of their method, the farthest first."""
+    far: list[tuple[float, tuple[str, ...]]] = []
+    for (modality, region, metric, unit), rows in _figures(told).items():
+        title = _title(told, metric, region, modality)
+        for name in told.results:
+            own = [r for r in rows if r.result == name and isfinite(r.value)]
+            middle = median(r.value for r in own) if own else nan
+            room = 1.4826 * median(abs(r.value - middle) for r in own) if own else nan
+            for row in own if room else ():
+                z = (row.value - middle) / room
+                if abs(z) > FAR:
+                    cells = (row.case, name, title, _text(row.value, unit))
+                    far.append((abs(z), (*cells, f"{z:+.1f}")))
+    far.sort(key=lambda item: -item[0])
+    if far:
+        columns = ("case", "result", "figure", "value", "robust z")
+        more = f"; the first {ROWS} of {len(far)}" if len(far) > ROWS else ""
+        says = f"More than {FAR} robust standard deviations from the median of its method{more}."
+        shown = tuple(cells for _, cells in far[:ROWS])
+        yield Table("Outlying cases", columns, shown, says)
 
-    @classmethod
-    def _of_json(cls, text: str) -> "Scores":
-        said = json.loads(text)
-        rows = tuple(_row(row) for row in said["rows"])
-        gaps = tuple(_gap(gap) for gap in said.get("gaps", ()))
-        return cls(
-            rows,
-            gaps,
-            tuple(map(str, said.get("says", ()))),
-            {str(k): str(v) for k, v in said.get("versions", {}).items()},
-            int(said.get("job", {}).get("seed", 0)),
-            {str(k): str(v) for k, v in said.get("modalities", {}).items()},
+
+def _figures(told: Scores) -> dict[Figure, list[Row]]:
+    """All rows of a figure; modalities are never mixed."""
+    found: dict[Figure, list[Row]] = {}
+    for row in told.rows:
+        figure = (told.modalities.get(row.case, ""), row.region, row.metric, row.unit)
+        found.setdefault(figure, []).append(row)
+    return found
+
+
+def _title(told: Scores, metric: str, region: str, modality: str) -> str:
+    name = _TITLES.get(metric, metric) + ("" if region == "image" else f", {region}")
+    return f"{modality} {name}" if modality and len({*told.modalities.values()}) > 1 else name
+
+
+def _summary(told: Scores, scores: Sequence[Score]) -> Table:
+    """A row a metric, a column a method."""
+    results = list(dict.fromkeys(score.result for score in scores))
+    found: dict[Figure, dict[str, Score]] = {}
+    for score in scores:
+        figure = (score.modality, score.region, score.metric, score.unit)
+        found.setdefault(figure, {})[score.result] = score
+    rows = tuple(
+        (
+            f"{_title(told, metric, region, modality)} {_arrow(metric)}".strip(),
+            "" if unit == "1" else unit,
+            *(_spread(of.get(name)) for name in results),
         )
-
-    @classmethod
-    def _of_csv(cls, text: str) -> "Scores":
-        lines = csv.DictReader(text.splitlines())
-        if tuple(lines.fieldnames or ()) != Row._fields:
-            raise ValueError(text[:0])
-        return cls(tuple(_row(line) for line in lines))
-
-    def called(self, names: Mapping[str, str]) -> "Scores":
-        """As runs of the same folders are called; as it is where that would mix up methods."""
-        known = {name: names[name] for name in self.results if name in names}
-        if len({known.get(name, name) for name in self.results}) < len(self.results):
-            return self
-        return replace(self.renamed(known), gaps=self.gaps)
-
-    def renamed(self, names: Mapping[str, str]) -> "Scores":
-        """With other names of the methods; what is said of gaps would tell them."""
-        rows = tuple(row._replace(result=names.get(row.result, row.result)) for row in self.rows)
-        return replace(self, rows=tuple(sorted(rows)), gaps=())
-
-    @property
-    def results(self) -> list[str]:
-        """Names of the methods, what they were made from first."""
-        names = dict.fromkeys(row.result for row in self.rows)
-        return sorted(names, key=lambda name: name != NOISY)
-
-    def sections(self) -> Iterator[Section]:
-        """Tables, then a box plot a figure, then how methods agree case by case."""
-        scores, comparisons = scores_of(self.rows, seed=self.seed, modalities=self.modalities)
-        tests = [
-            _tests(c.pairs, self._title(c.metric, c.region, c.modality))
-            for c in sorted(
-                comparisons, key=lambda c: _order((c.modality, c.region, c.metric, c.unit))
-            )
-            if c.pairs and c.pairs[0].patients > 1
-        ]
-        tables = (self._summary(scores), *self._outliers(), *tests)
-        yield Section("Scores", tables=tables, says=self._said())
-        drawn, agreements = list[Graph](), list[Graph]()
-        for figure, own in sorted(self._figures().items(), key=lambda item: _order(item[0])):
-            modality, region, metric, unit = figure
-            title = self._title(metric, region, modality)
-            values = {
-                name: [Point(r.value, r.case) for r in own if r.result == name]
-                for name in self.results
-            }
-            unit = "" if unit == "1" else unit
-            drawn.append(graphs.boxes(values, title=title, unit=unit))
-            if metric in SHOWN and region == "image":
-                agreements += _agreements(own, self.results, title)
-        yield Section("By method", tuple(drawn))
-        if agreements:
-            yield Section("Case by case", tuple(agreements), says=AGREEMENT)
-
-    def _said(self) -> str:
-        patients = len({row.patient for row in self.rows})
-        cases = len({row.case for row in self.rows})
-        whose = f"{cases} case{'s'[: cases != 1]} of {patients} patient{'s'[: patients != 1]}"
-        return "; ".join([whose, *self.says])
-
-    def _outliers(self) -> Iterator[Table]:
-        """Cases that are far from the others of their method, the farthest first."""
-        far: list[tuple[float, tuple[str, ...]]] = []
-        for (modality, region, metric, unit), rows in self._figures().items():
-            title = self._title(metric, region, modality)
-            for name in self.results:
-                own = [r for r in rows if r.result == name and isfinite(r.value)]
-                middle = median(r.value for r in own) if own else nan
-                room = 1.4826 * median(abs(r.value - middle) for r in own) if own else nan
-                for row in own if room else ():
-                    z = (row.value - middle) / room
-                    if abs(z) > FAR:
-                        cells = (row.case, name, title, _text(row.value, unit))
-                        far.append((abs(z), (*cells, f"{z:+.1f}")))
-        far.sort(key=lambda item: -item[0])
-        if far:
-            columns = ("case", "result", "figure", "value", "robust z")
-            more = f"; the first {ROWS} of {len(far)}" if len(far) > ROWS else ""
-            says = (
-                f"More than {FAR} robust standard deviations from the median of its method{more}."
-            )
-            shown = tuple(cells for _, cells in far[:ROWS])
-            yield Table("Outlying cases", columns, shown, says)
-
-    def _figures(self) -> dict[Figure, list[Row]]:
-        """All rows of a figure; modalities are never mixed."""
-        found: dict[Figure, list[Row]] = {}
-        for row in self.rows:
-            figure = (self.modalities.get(row.case, ""), row.region, row.metric, row.unit)
-            found.setdefault(figure, []).append(row)
-        return found
-
-    def _title(self, metric: str, region: str, modality: str) -> str:
-        name = _TITLES.get(metric, metric) + ("" if region == "image" else f", {region}")
-        return f"{modality} {name}" if modality and len({*self.modalities.values()}) > 1 else name
-
-    def _summary(self, scores: Sequence[Score]) -> Table:
-        """A row a metric, a column a method."""
-        results = list(dict.fromkeys(score.result for score in scores))
-        found: dict[Figure, dict[str, Score]] = {}
-        for score in scores:
-            figure = (score.modality, score.region, score.metric, score.unit)
-            found.setdefault(figure, {})[score.result] = score
-        rows = tuple(
-            (
-                f"{self._title(metric, region, modality)} {_arrow(metric)}".strip(),
-                "" if unit == "1" else unit,
-                *(_spread(of.get(name)) for name in results),
-            )
-            for (modality, region, metric, unit), of in sorted(
-                found.items(), key=lambda item: _order(item[0])
-            )
+        for (modality, region, metric, unit), of in sorted(
+            found.items(), key=lambda item: _order(item[0])
         )
-        return Table("Over patients", ("figure", "unit", *results), rows, _SUMMARY)
+    )
+    return Table("Over patients", ("figure", "unit", *results), rows, _SUMMARY)
 
 
 def _tests(pairs: Sequence[Any], title: str) -> Table:
@@ -223,7 +138,7 @@ def _tests(pairs: Sequence[Any], title: str) -> Table:
         f"Differences in {title}",
         columns,
         rows,
-        "p: Wilcoxon's signed-rank test, after Holm.",
+        _TESTED,
         True,
     )
 
@@ -280,27 +195,3 @@ def _text(value: float, unit: str) -> str:
 
 def _p(value: float) -> str:
     return "\N{EN DASH}" if isnan(value) else f"{value:.3f}" if value >= 0.001 else "< 0.001"
-
-
-def _row(line: Mapping[str, Any]) -> Row:
-    texts = {name: str(line[name]) for name in Row._fields if name != "value"}
-    return Row(**texts, value=_number(line["value"]))
-
-
-def _modalities(path: Path) -> dict[str, str]:
-    """Of the cases, as the JSON beside a CSV has them."""
-    with suppress(OSError, ValueError, AttributeError, KeyError):
-        return {str(k): str(v) for k, v in json.loads(path.read_bytes())["modalities"].items()}
-    return {}
-
-
-def _number(value: object) -> float:
-    """NaN for what has no value."""
-    words = {"inf": inf, "-inf": -inf, "None": nan}
-    return words[str(value)] if str(value) in words else float(str(value))
-
-
-def _gap(gap: Mapping[str, Any]) -> str:
-    what = f"{gap['metric']} in {gap['region']}" if gap.get("metric") else "nothing"
-    verb = "has no value" if gap.get("metric") else "could be compared"
-    return f"{gap['result']}, {gap['case']}: {what} {verb}: {gap['why']}"

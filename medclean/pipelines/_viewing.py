@@ -8,6 +8,7 @@ import numpy as np
 
 from medclean.archive.workers import Workers
 from medclean.errors import DataError
+from medclean.pipelines._fusion import Under, fused
 from medclean.pipelines._sight import Images, Lines, Seen, Sight, drawn, look_at
 from medclean.report import graphs, pictures
 from medclean.report.page import Graph, Pictures, Slice, View
@@ -57,7 +58,9 @@ class Viewed:
     scale: float = 1.0
 
 
-def view(sight: Sight, names: Sequence[str], room: Room, workers: Workers) -> Viewed:
+def view(
+    sight: Sight, names: Sequence[str], room: Room, workers: Workers, under: Under | None = None
+) -> Viewed:
     """Show a series.
 
     Args:
@@ -65,6 +68,7 @@ def view(sight: Sight, names: Sequence[str], room: Room, workers: Workers) -> Vi
         names: What its methods are called.
         room: What it may take.
         workers: They read.
+        under: What it is laid over, too.
     """
     if sight.shows_text and not sight.identifiable:
         return Viewed(Pictures(gaps=(TEXT,)))
@@ -90,6 +94,8 @@ def view(sight: Sight, names: Sequence[str], room: Room, workers: Workers) -> Vi
     views = [View("slices", wide, high, len(stack.frames), tuple(noted), begin)]
     if room.volumes and _is_volume(sight):
         views += _others(sight, look, workers)
+    if under and room.volumes:
+        views += _over(sight, under, look, workers, gaps)
     if len(sight.series.groups) > 1:
         gaps.append(f"the largest of its {len(sight.series.groups)} stacks is shown")
     unit = sight.series.unit
@@ -102,13 +108,23 @@ def view(sight: Sight, names: Sequence[str], room: Room, workers: Workers) -> Vi
             error=f"\N{PLUS-MINUS SIGN}{number(look.error)} {unit}" if _truth(images) else "",
             shown=f"{len(noted)} of {len(stack.frames)} slices, {look.grade}",
             zoom=zoom,
-            graphs=tuple(_graphs(images, names, sight, look, row)),
+            graphs=tuple(_graphs(images, names, sight, look, row, key + 1)),
             gaps=tuple(gaps),
         ),
         [Mean(s.place + 1, s.means[0], s.means[1:]) for s in seen if s.means],
         unit,
         sight.scale or float(np.percentile(images.before, 99.9)) or 1.0,
     )
+
+
+def _over(sight: Sight, under: Under, look: Look, workers: Workers, gaps: list[str]) -> list[View]:
+    try:
+        found = fused(sight, under, look, workers)
+    except DataError:
+        found = None
+    if found is None:
+        gaps.append(f"it cannot be laid over MR {under.name}: images are gone, or lie elsewhere")
+    return [found] if found else []
 
 
 def _one(sight: Sight, place: int, workers: Workers) -> Images:
@@ -238,7 +254,7 @@ def _detail(images: Images, sight: Sight, key: int) -> tuple[int, tuple[float, f
 
 
 def _graphs(
-    images: Images, names: Sequence[str], sight: Sight, look: Look, row: int
+    images: Images, names: Sequence[str], sight: Sight, look: Look, row: int, place: int
 ) -> list[Graph]:
     unit, spacing = sight.series.unit, sight.stack.spacing
     after = {n: i for n, i in zip(names, images.after, strict=True) if i is not None}
@@ -246,16 +262,11 @@ def _graphs(
     if images.reference is not None:
         whole["reference"] = images.reference
     removed = {name: images.before - image for name, image in after.items()}
+    first, row = next(iter(after.values())), min(row, len(images.before) - 1)
     found = [
-        graphs.profile(whole, min(row, len(images.before) - 1), unit=unit, spacing=spacing[2]),
-        graphs.histogram(whole, unit=unit, window=look.window),
-        graphs.noise_power(
-            removed,
-            next(iter(after.values())),
-            unit=unit,
-            spacing=spacing[1:],
-            of="what was removed",
-        ),
+        graphs.profile(whole, row, unit=unit, spacing=spacing[2], place=place),
+        graphs.histogram(whole, unit=unit, window=look.window, place=place),
+        graphs.noise_power(removed, first, unit=unit, spacing=spacing[1:], place=place),
     ]
     return [graph for graph in found if graph]
 

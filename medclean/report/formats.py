@@ -62,8 +62,8 @@ def as_csv(page: Page) -> str:
     text = StringIO()
     writer = csv.writer(text, lineterminator="\n")
     for table in tables[:1]:
-        writer.writerow(table.columns)
-        writer.writerows(table.rows)
+        writer.writerow(map(_plain_text, table.columns))
+        writer.writerows(map(_plain_text, row) for row in table.rows)
     return text.getvalue()
 
 
@@ -132,7 +132,18 @@ def _escaped(text: str) -> str:
         text = text.replace(
             sign, f"\\{sign}" if sign not in "<>" else f"&{'lt' if sign == '<' else 'gt'};"
         )
-    return text.replace("\n", " ")
+    return " ".join(text.splitlines())
+
+
+def _plain_text(cell: str) -> str:
+    """A cell that no spreadsheet takes for a formula: descriptions and paths are anybody's."""
+    if not cell.startswith(("=", "+", "-", "@", "\t", "\r")):
+        return cell
+    try:
+        float(cell)
+    except ValueError:
+        return f"'{cell}"
+    return cell
 
 
 def _values(one: Result, figures: tuple[str, ...]) -> Iterator[str]:

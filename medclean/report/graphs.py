@@ -24,7 +24,9 @@ class Point(NamedTuple):
     says: str
 
 
-def profile(images: Mapping[str, Image], row: int, *, unit: str, spacing: float) -> Graph:
+def profile(
+    images: Mapping[str, Image], row: int, *, unit: str, spacing: float, place: int
+) -> Graph:
     """Values along one row of a slice, of all that there is of it."""
     columns = next(iter(images.values())).shape[1]
     every = -(-columns // MOST_POINTS)
@@ -39,10 +41,13 @@ def profile(images: Mapping[str, Image], row: int, *, unit: str, spacing: float)
     )
     for place, line in enumerate(lines.values()):
         chart.line(xs, line, f"s{place}")
-    return Graph("Line profile", chart.svg() + legend([*lines]), f"Row {row + 1}, marked above.")
+    says = f"Row {row + 1} of slice {place}, marked above while that is shown."
+    return Graph("Line profile", chart.svg() + legend([*lines]), says)
 
 
-def histogram(images: Mapping[str, Image], *, unit: str, window: tuple[float, float]) -> Graph:
+def histogram(
+    images: Mapping[str, Image], *, unit: str, window: tuple[float, float], place: int
+) -> Graph:
     """How often each value occurs in a slice."""
     whole = np.stack([*images.values()])
     low, high = (float(np.percentile(whole, share)) for share in (0.1, 99.9))
@@ -62,13 +67,13 @@ def histogram(images: Mapping[str, Image], *, unit: str, window: tuple[float, fl
     )
     for place, found in enumerate(counts.values()):
         chart.steps([float(edge) for edge in edges], [float(n) for n in found], f"s{place}")
-    return Graph("Histogram", chart.svg() + legend([*counts]), "Of the slice shown first.")
+    return Graph("Histogram", chart.svg() + legend([*counts]), f"Of slice {place}.")
 
 
 def noise_power(
-    noise: Mapping[str, Image], guide: Image, *, unit: str, spacing: tuple[float, float], of: str
+    noise: Mapping[str, Image], guide: Image, *, unit: str, spacing: tuple[float, float], place: int
 ) -> Graph | None:
-    """Noise power spectra of what was removed, or of errors; None where no place is flat enough."""
+    """Noise power spectra of what was removed from a slice; None where no place is flat enough."""
     squares = flat_squares(guide, None)
     curves: dict[str, Spectrum] = {}
     for name, image in noise.items():
@@ -82,7 +87,7 @@ def noise_power(
     chart = Chart(
         (0, far),
         (0, most * 1.08),
-        f"Noise power spectrum of {of}: {', '.join(curves)}",
+        f"Noise power spectrum of what was removed: {', '.join(curves)}",
         x_label="spatial frequency in 1/mm",
         y_label=f"NPS in {unit}\N{SUPERSCRIPT TWO} mm\N{SUPERSCRIPT TWO}",
     )
@@ -91,9 +96,9 @@ def noise_power(
         chart.mark(curve.mean_frequency, f"s{place}")
     means = ", ".join(f"{name} {curve.mean_frequency:.2f}/mm" for name, curve in curves.items())
     return Graph(
-        f"NPS of {of}",
+        "NPS of what was removed",
         chart.svg() + legend([*curves], 1),
-        f"Where the slice is flattest; dotted: mean frequency ({means}). White noise is level.",
+        f"Where slice {place} is flattest; dotted: mean frequency ({means}). White noise is level.",
     )
 
 
@@ -117,8 +122,8 @@ def lights(limit: Limit, points: Mapping[str, Sequence[Point]]) -> Graph:
     for kind, (begin, end) in zip(kinds, pairwise(places), strict=True):
         chart.zone(begin, end, kind)
     for row, found in enumerate(points.values()):
-        for point in found:
-            chart.dot(point.value, rows - row - 0.5, f"s{row + 1}", point.says)
+        at = rows - row - 0.5
+        chart.dots([(point.value, at, point.says) for point in found], f"s{row + 1}")
     unit = f" in {limit.unit}" if limit.unit else ""
     green, amber = number(limit.green.most), number(limit.amber.most)
     says = f"Green, to {green}: {limit.fine}. Red above {amber}."
@@ -166,8 +171,8 @@ def agreement(
                 f"rule s{place}",
                 below=True,
             )
-        for one, other, says in found:
-            chart.dot((one + other) / 2, other - one, f"s{place}", f"{says}: {number(other - one)}")
+        dots = [((a + b) / 2, b - a, f"{says}: {number(b - a)}") for a, b, says in found]
+        chart.dots(dots, f"s{place}")
     said = legend([*pairs], 1) if len(pairs) > 1 else ""
     return Graph(
         f"Bland\N{EN DASH}Altman: {of}", chart.svg() + said, f"{minus}, over the mean of both."

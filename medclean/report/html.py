@@ -96,6 +96,7 @@ def _view(view: View, *, first: bool) -> dict[str, Any]:
         "bar": [view.bar[0], round(100 * view.bar[1], 2)],
         "of": view.of,
         "first": view.first,
+        "says": view.says,
         "slices": slices,
     }
 
@@ -115,14 +116,25 @@ def _smaller(page: Page, excess: int) -> Page | None:
         said = f"{dropped} series have no images here: the page has no room for them; see --max-mb"
         return replace(page, cases=tuple(cases), gaps=(*page.gaps, said))
     kept = len(cases) * 2 // 3
-    if kept < 1 or kept == len(cases):
-        return None
+    if kept < 1:
+        return _without_graphs(page)
     said = f"the table shows {kept} of {len(cases)} series; --format csv has all"
     told = tuple(gap for gap in page.gaps if not gap.startswith("the table shows"))
     whole = next((g for g in page.gaps if g.startswith("the table shows")), "")
     if whole:
         said = f"the table shows {kept} of {whole.split()[5]} series; --format csv has all"
     return replace(page, cases=tuple(cases[:kept]), gaps=(*told, said))
+
+
+def _without_graphs(page: Page) -> Page | None:
+    """The page without its last section that has graphs."""
+    drawn = [n for n, section in enumerate(page.sections) if section.graphs]
+    if not drawn:
+        return None
+    sections, last = list(page.sections), drawn[-1]
+    said = f"the graphs of {sections[last].title!r} have no room on the page; see --max-mb"
+    sections[last] = replace(sections[last], graphs=())
+    return replace(page, sections=tuple(sections), gaps=(*page.gaps, said))
 
 
 def _id(page: Page) -> str:

@@ -85,12 +85,13 @@ class View(NamedTuple):
     """Slices of a series along one direction.
 
     Attributes:
-        name: ``"slices"``, ``"coronal"`` or ``"sagittal"``.
+        name: ``"slices"``, ``"coronal"``, ``"sagittal"`` or ``"over MR"``.
         wide: Width of a picture in mm.
         high: Its height in mm.
         of: How many slices there are, of which some are shown.
         slices: Those.
         first: Index of the one to begin with.
+        says: What is to be known of it.
     """
 
     name: str
@@ -99,6 +100,7 @@ class View(NamedTuple):
     of: int
     slices: tuple[Slice, ...]
     first: int = 0
+    says: str = ""
 
     @property
     def bar(self) -> tuple[int, float]:

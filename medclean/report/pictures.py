@@ -17,6 +17,7 @@ from medclean.volume import Image
 WINDOW = (-160.0, 240.0)  # HU
 ERRORS = {"CT": 100.0}  # HU to either side; else a share of scale
 SHARE = 0.1
+OPAQUE = 0.75  # PET over MR
 COLD, WARM = (0.35, 0.66, 1.0), (1.0, 0.62, 0.25)  # too dark, too bright; black is right
 
 
@@ -58,6 +59,14 @@ class Look:
         low, high = self.window
         share = (_smaller(image, self.grade.side) - low) / ((high - low) or 1)
         return uri(1 - share if self.inverse else share, self.grade)
+
+    def over(self, image: Image, ground: Image) -> str:
+        """An image in hot colours, the more opaque the higher, over a grey one from 0 to 1."""
+        low, high = self.window
+        share = np.clip((image - low) / ((high - low) or 1), 0, 1)[..., None]
+        hot = np.clip(np.concatenate([3 * share, 3 * share - 1, 3 * share - 2], axis=-1), 0, 1)
+        opaque = OPAQUE * np.minimum(2 * share, 1)
+        return uri((1 - opaque) * np.clip(ground, 0, 1)[..., None] + opaque * hot, self.grade)
 
     def removed(self, before: Image, after: Image) -> str:
         """What was taken away: grey where that is nothing."""

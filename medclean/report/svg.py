@@ -11,6 +11,7 @@ from math import ceil, floor, isfinite, log10
 
 LEFT, RIGHT, TOP, BOTTOM = 52.0, 10.0, 10.0, 34.0  # around the plot
 TICKS = 5
+MANY = 1000  # dots, from where on names of each would weigh more than they are worth
 
 
 def ticks(low: float, high: float, most: int = TICKS) -> list[float]:
@@ -92,13 +93,18 @@ class Chart:
         xs = [edge for edge in edges for _ in (0, 1)][1:-1]
         self.line(xs, [height for height in heights for _ in (0, 1)], kind)
 
-    def dot(self, x: float, y: float, kind: str, says: str) -> None:
-        """A point, with what it is."""
-        if isfinite(x) and isfinite(y):
-            self.parts.append(
-                f'<circle class="dot {kind}" cx="{self.across(x):.1f}" cy="{self.up(y):.1f}" r="3">'
-                f"<title>{escape(says)}</title></circle>"
-            )
+    def dots(self, points: Sequence[tuple[float, float, str]], kind: str) -> None:
+        """Points, each with what it is; of very many only where they lie."""
+        known = [point for point in points if isfinite(point[0]) and isfinite(point[1])]
+        if len(known) > MANY:
+            at = {f"M{self.across(x):.0f} {self.up(y):.0f}h0" for x, y, _ in known}
+            self.parts.append(f'<path class="dots {kind}" d="{"".join(sorted(at))}"/>')
+            return
+        self.parts += [
+            f'<circle class="dot {kind}" cx="{self.across(x):.1f}" cy="{self.up(y):.1f}" r="3">'
+            f"<title>{escape(says)}</title></circle>"
+            for x, y, says in known
+        ]
 
     def zone(self, low: float, high: float, kind: str) -> None:
         """Ground from one value of the horizontal axis to another."""
@@ -133,13 +139,14 @@ class Chart:
     ) -> None:
         """A box on its side: least, quartiles with the median, greatest, and what lies beyond."""
         low, first, median, third, high = map(self.across, summary)
+        beyond = {f"{self.across(v):.0f}" for v in far}
         self.parts.append(
             f'<g class="box {kind}"><path d="M{low:.1f} {y:.1f}H{first:.1f}M{third:.1f} {y:.1f}'
             f"H{high:.1f}M{low:.1f} {y - tall / 4:.1f}v{tall / 2:.1f}M{high:.1f} "
             f'{y - tall / 4:.1f}v{tall / 2:.1f}"/><rect x="{first:.1f}" y="{y - tall / 2:.1f}" '
             f'width="{max(third - first, 1):.1f}" height="{tall:.1f}" rx="2"/>'
             f'<path class="middle" d="M{median:.1f} {y - tall / 2:.1f}v{tall:.1f}"/>'
-            + "".join(f'<circle cx="{self.across(v):.1f}" cy="{y:.1f}" r="2.5"/>' for v in far)
+            + "".join(f'<circle cx="{at}" cy="{y:.1f}" r="2.5"/>' for at in sorted(beyond))
             + "</g>"
         )
 

@@ -21,6 +21,21 @@ def upright(image: A, affine: ArrayLike) -> A:
     return image
 
 
+def upright_affine(affine: ArrayLike, shape: tuple[int, int]) -> NDArray[np.float64]:
+    """The affine of a slice's pixels once it is upright.
+
+    Args:
+        affine: (slice, row, column, 1) to LPS in mm.
+        shape: Rows and columns.
+    """
+    turned = np.array(affine, float)
+    for axis in (0, 1):
+        if _is_backwards(turned[:3, axis + 1]):
+            turned[:, 3] += (shape[axis] - 1) * turned[:, axis + 1]
+            turned[:, axis + 1] *= -1
+    return turned
+
+
 def _is_backwards(axis: NDArray[np.float64]) -> bool:
     """Whether it leads right, to the front or up: left, back and down follow on a screen."""
     main = int(np.abs(axis).argmax())

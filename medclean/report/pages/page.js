@@ -191,6 +191,7 @@
       const ruler = this.box.querySelector(".ruler");
       ruler.style.width = this.own.bar[1] + "%";
       ruler.firstElementChild.textContent = this.own.bar[0] + " mm";
+      this.box.querySelector(".says").textContent = this.own.says;
       this.press("view", view);
       this.draw();
     }
@@ -263,7 +264,9 @@
     const middle = innerHeight / 2;
     return cards.find(card => { const box = card.getBoundingClientRect(); return box.top <= middle && box.bottom >= middle; });
   }
+  const switched = document.getElementById("keys");
   document.addEventListener("keydown", event => {
+    if (!switched || !switched.checked) return;
     if (event.target.matches("input[type=text], input[type=search], select, textarea") || event.ctrlKey || event.metaKey || event.altKey) return;
     const card = current(), viewer = card && viewers.get(card.dataset.series);
     const modes = { f: "flicker", s: "slider", d: "side" };
