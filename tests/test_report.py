@@ -30,7 +30,7 @@ from medclean.pipelines.prepare import prepare
 from medclean.pipelines.report import report
 from medclean.pipelines.undersample import undersample
 from medclean.report.html import html
-from medclean.report.page import Graph, Page, Section
+from medclean.report.page import Case, Graph, Light, Page, Result, Section
 from medclean.report.pictures import spread
 from planted import Planting
 
@@ -594,3 +594,11 @@ def test_a_description_is_no_formula_in_a_spreadsheet(tmp_path):
     _, text = page(out, format="csv", identifiable=True)
     (row,) = csv.DictReader(text.splitlines())
     assert row["path"].startswith("'=1+2")
+
+
+def test_what_all_series_share_is_found_once(tmp_path):
+    light = Light("bias", "1 %", 1.0, "green", "fine")
+    case = Case("1", "MR", 1, (Result("a", "done", lights=(light,)),))
+    told = Page("title", "now", "0", cases=(case,) * 3)
+    assert told.figures == ("bias",)
+    assert told.figures is told.figures  # rows ask for it, and there are thousands

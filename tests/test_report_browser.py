@@ -246,10 +246,11 @@ def test_all_that_is_operated_has_a_name_and_shows_its_focus(browser):
 
 
 def test_nothing_is_wider_than_a_telephone(browser):
-    browser.set_window_size(520, 900)
+    narrow = {"width": 360, "height": 800, "deviceScaleFactor": 1, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", narrow)
     wide = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
     excess = browser.execute_script(wide)
-    browser.set_window_size(1280, 1000)
+    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
     assert excess <= 0
 
 

@@ -60,7 +60,7 @@ class ReportJob:
         int | None, Setting("Seed of that order; drawn, and told in the key, if not given.")
     ] = None
     identifiable: Annotated[
-        bool, Setting("Show relative paths and descriptions of series: for use in the house only.")
+        bool, Setting("Show paths, folders and descriptions of series: for use in the house only.")
     ] = False
     key: Annotated[
         Path | None,

@@ -16,6 +16,7 @@ from medclean.pipelines._sight import Images, Sight, drawn, look_at
 from medclean.report import pictures
 from medclean.report.page import Slice, View
 from medclean.report.pictures import Grade, Look
+from medclean.report.svg import number
 from medclean.report.upright import upright_affine
 from medclean.volume import Image
 
@@ -96,9 +97,10 @@ def fused(pet: Sight, under: Under, look: Look, workers: Workers) -> View | None
         return None
     high, wide = (side * mm for side, mm in zip(stack.shape, stack.spacing[1:], strict=True))
     says = (
-        f"PET in hot colours, at most {pictures.OPAQUE:.0%} opaque, over MR {under.name} before "
-        "denoising, which is resampled linearly onto the slices of PET by the positions in the "
-        "files; nothing is registered."
+        f"PET from {number(look.window[0])} to {number(look.window[1])} {pet.series.unit} in hot "
+        f"colours, at most {pictures.OPAQUE:.0%} opaque, over MR {under.name} before denoising, "
+        "which is resampled linearly onto the slices of PET by the positions in the files; "
+        "nothing is registered."
     )
     middle = len(slices) // 2
     return View("over MR", wide, high, len(stack.frames), tuple(slices), middle, says)

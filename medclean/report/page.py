@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal, NamedTuple
 
 Verdict = Literal["green", "amber", "red", ""]
@@ -252,7 +253,7 @@ class Page:
     counts: dict[str, int] = field(default_factory=dict)
     reading: str = ""
 
-    @property
+    @cached_property
     def figures(self) -> tuple[str, ...]:
         """Names of all safety figures that some series has, in the order of the first."""
         lights = (light for result in self.results for light in result.lights)

@@ -192,6 +192,7 @@
       ruler.style.width = this.own.bar[1] + "%";
       ruler.firstElementChild.textContent = this.own.bar[0] + " mm";
       this.box.querySelector(".says").textContent = this.own.says;
+      this.box.classList.toggle("told", Boolean(this.own.says));
       this.press("view", view);
       this.draw();
     }
