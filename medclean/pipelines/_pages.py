@@ -149,7 +149,7 @@ def model_of(found: Finished) -> str:
 
 def _scored(sources: Sources) -> Iterator[Section]:
     if sources.scores:
-        from medclean.pipelines._scored import sections  # likewise
+        from medclean.pipelines._scored import sections  # slow to load, too
 
         for one in sources.scores.values():
             yield from sections(one)
