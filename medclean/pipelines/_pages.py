@@ -131,7 +131,7 @@ def numbered(keys: Sequence[str]) -> Callable[[str], str]:
     return lambda key: places[key]
 
 
-def kind_of(source: Finished | Method | Scores) -> str:
+def kind_of(source: "Finished | Method | Scores") -> str:
     """The model of a run or a training, else the command; nothing that a user has chosen."""
     match source:
         case Finished():
