@@ -29,6 +29,7 @@ from medclean.pipelines.denoise import denoise
 from medclean.pipelines.prepare import prepare
 from medclean.pipelines.report import report
 from medclean.pipelines.undersample import undersample
+from medclean.report import graphs
 from medclean.report.html import html
 from medclean.report.page import Case, Graph, Light, Page, Result, Section
 from medclean.report.pictures import spread
@@ -569,6 +570,19 @@ def test_thousands_of_scores_stay_within_the_size_of_the_page(tmp_path):
     _, text = page(path, max_mb=1)
     assert len(text.encode()) <= 300_000
     assert "Box plots of PSNR" in text
+
+
+def test_graphs_say_which_slice_they_are_of():
+    """The one that was asked for, however many lines are drawn."""
+    noise = np.random.default_rng(0).normal(100, 5, (2, 96, 96)).astype(np.float32)
+    images = {"before": noise[0], "after": noise[1]}
+    of = [
+        graphs.profile(images, 3, unit="HU", spacing=1.0, place=13),
+        graphs.histogram(images, unit="HU", window=(0, 200), place=13),
+        graphs.noise_power(images, noise[1], unit="HU", spacing=(1.0, 1.0), place=13),
+    ]
+    assert all("slice 13" in graph.says for graph in of if graph)
+    assert len([graph for graph in of if graph]) == 3
 
 
 def test_graphs_without_room_are_said_to_be_missing():

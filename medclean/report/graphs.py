@@ -31,7 +31,7 @@ def profile(
     columns = next(iter(images.values())).shape[1]
     every = -(-columns // MOST_POINTS)
     lines = {name: [float(v) for v in image[row, ::every]] for name, image in images.items()}
-    xs = [every * spacing * place for place in range(len(next(iter(lines.values()))))]
+    xs = [every * spacing * point for point in range(len(next(iter(lines.values()))))]
     chart = Chart(
         (0, xs[-1] or 1),
         span([v for line in lines.values() for v in line]),
@@ -39,8 +39,8 @@ def profile(
         x_label="mm from the left",
         y_label=unit,
     )
-    for place, line in enumerate(lines.values()):
-        chart.line(xs, line, f"s{place}")
+    for nth, line in enumerate(lines.values()):
+        chart.line(xs, line, f"s{nth}")
     says = f"Row {row + 1} of slice {place}, marked above while that is shown."
     return Graph("Line profile", chart.svg() + legend([*lines]), says)
 
@@ -65,8 +65,8 @@ def histogram(
         y_label="pixels, logarithmic",
         logarithmic=True,
     )
-    for place, found in enumerate(counts.values()):
-        chart.steps([float(edge) for edge in edges], [float(n) for n in found], f"s{place}")
+    for nth, found in enumerate(counts.values()):
+        chart.steps([float(edge) for edge in edges], [float(n) for n in found], f"s{nth}")
     return Graph("Histogram", chart.svg() + legend([*counts]), f"Of slice {place}.")
 
 
@@ -91,9 +91,9 @@ def noise_power(
         x_label="spatial frequency in 1/mm",
         y_label=f"NPS in {unit}\N{SUPERSCRIPT TWO} mm\N{SUPERSCRIPT TWO}",
     )
-    for place, curve in enumerate(curves.values(), 1):
-        chart.line(map(float, curve.frequency), map(float, curve.power), f"s{place}")
-        chart.mark(curve.mean_frequency, f"s{place}")
+    for nth, curve in enumerate(curves.values(), 1):
+        chart.line(map(float, curve.frequency), map(float, curve.power), f"s{nth}")
+        chart.mark(curve.mean_frequency, f"s{nth}")
     means = ", ".join(f"{name} {curve.mean_frequency:.2f}/mm" for name, curve in curves.items())
     return Graph(
         "NPS of what was removed",
