@@ -278,7 +278,7 @@ def test_suv_computes_as_before(tmp_path):
     block.add_new(0x01, "LO", "Jane")
     how = Deidentification(HOW.pseudonyms, "patient", "0.1.0", characteristics=True)
     made = Derived(tmp_path, data, deidentification=how)
-    assert quantity([made.data]).suv == quantity([made.source]).suv != None  # noqa: E711
+    assert quantity([made.data]).suv == quantity([made.source]).suv is not None
     assert (made.data.PatientWeight, made.data.PatientAge) == (70, "090Y")
     assert made.data[0x70531000].value == 0.01
     assert 0x70531001 not in made.data

@@ -10,7 +10,7 @@ import dicoms
 from medclean.archive.segmentation.read import read
 from medclean.archive.segmentation.scan import scan
 from medclean.errors import DataError, Exit
-from test_evaluate import _quick, evaluated, nifti, truth, values  # noqa: F401
+from test_evaluate import _quick, evaluated, nifti, truth, values  # noqa: F401 - pytest uses _quick by its being here
 
 seg = pytest.importorskip("highdicom.seg")
 

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
+from medclean.jobs._series import Limited, StatedModality, at_least
 from medclean.jobs._setting import Setting
 
-Modality = Literal["MR", "CT", "PT"]
 Paper = Literal["000", "001", "002", "003", "004"]
 Match = Literal["auto", "sources", "uids", "name", "geometry"]
 
@@ -90,9 +90,7 @@ class EvaluateJob:
         Match,
         Setting("How results find their reference; auto takes the first of these that does."),
     ] = "auto"
-    modality: Annotated[
-        Modality | None, Setting("Modality of NIfTI files that do not state it.")
-    ] = None
+    modality: StatedModality = None
     patient: Annotated[
         str | None,
         Setting(
@@ -113,14 +111,7 @@ class EvaluateJob:
     workers: Annotated[
         int | None, Setting("Processes that measure, a processor each; all if not given.")
     ] = None
-    limits: Annotated[
-        str | None,
-        Setting(
-            "What a file may ask of this machine before it fails; see LIMITS in "
-            "medclean-conformance(7).",
-            metavar="LIMIT=VALUE,...",
-        ),
-    ] = None
+    limits: Limited = None
 
     def __post_init__(self) -> None:
         if not self.results:
@@ -136,5 +127,4 @@ class EvaluateJob:
             )
         if self.out is not None and self.out.suffix.lower() != ".csv":
             raise ValueError(f"--out is {self.out}, expected a name that ends in .csv")
-        if self.workers is not None and self.workers < 1:
-            raise ValueError(f"workers is {self.workers}, expected at least 1")
+        at_least(self, workers=1)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
+from medclean.jobs._series import Limited, at_least
 from medclean.jobs._setting import Setting
 
 Format = Literal["html", "csv", "json", "md"]
@@ -73,14 +74,7 @@ class ReportJob:
     workers: Annotated[
         int | None, Setting("Processes that read images, a processor each; all if not given.")
     ] = None
-    limits: Annotated[
-        str | None,
-        Setting(
-            "What a file may ask of this machine before it fails; see LIMITS in "
-            "medclean-conformance(7).",
-            metavar="LIMIT=VALUE,...",
-        ),
-    ] = None
+    limits: Limited = None
 
     def __post_init__(self) -> None:
         if not self.sources:
@@ -91,8 +85,7 @@ class ReportJob:
             raise ValueError("--blind hides what --identifiable shows; leave one away")
         if self.seed is not None and (not self.blind or self.seed < 0):
             raise ValueError("--seed is that of --blind, a whole number from 0")
-        if self.workers is not None and self.workers < 1:
-            raise ValueError(f"workers is {self.workers}, expected at least 1")
+        at_least(self, workers=1)
 
     @property
     def page(self) -> Path:

@@ -168,7 +168,7 @@ def _title(sources: Sources, *, blind: bool) -> str:
     kinds = [*commands, *(["train"] if sources.trainings else [])]
     if sources.scores and not kinds:
         return "Scores"
-    trained = [one.title.split()[-1].partition(":")[0] for one in sources.trainings]
+    trained = map(kind_of, sources.trainings)
     models = dict.fromkeys([*(model_of(run.found) for run in sources.runs), *trained])
     named = [model for model in models if model]
     return f"{' and '.join(kinds)}{': ' if named else ''}{', '.join(named)}"

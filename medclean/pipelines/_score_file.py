@@ -73,7 +73,7 @@ class Scores:
     def _of_csv(cls, text: str) -> "Scores":
         lines = csv.DictReader(text.splitlines())
         if tuple(lines.fieldnames or ()) != Row._fields:
-            raise ValueError(text[:0])
+            raise ValueError
         return cls(tuple(_row(line) for line in lines))
 
     def called(self, names: Mapping[str, str]) -> "Scores":
