@@ -83,7 +83,7 @@ def fused(pet: Sight, under: Under, look: Look, workers: Workers) -> View | None
         for _, done in workers.map(look_at, pet.tasks(places, None, None))
         for one in done.result()
     ]
-    grey = pictures.window_of(volume, "MR", under.sight.scale)
+    grey = pictures.window_of(volume, "MR", under.sight.scale_by(volume))
     many = max(SIDE // max(stack.shape), 1)
     look = replace(look, grade=Grade(2 * SIDE, QUALITY))
     slices = []

@@ -16,7 +16,7 @@ from medclean.physics.signal.body import body_mask
 from medclean.report.page import Slice
 from medclean.report.pictures import Look
 from medclean.report.upright import upright
-from medclean.volume import Image
+from medclean.volume import Image, scale_of
 
 
 class Spot(NamedTuple):
@@ -77,6 +77,10 @@ class Sight:
         across = upright(columns[None], self.stack.affine)
         down = upright(rows[:, None], self.stack.affine)
         return int(down[row, 0]), int(across[0, column])
+
+    def scale_by(self, image: Image) -> float:
+        """Of its series, or of what is at hand where nobody knows that."""
+        return self.scale or scale_of(image, "")
 
     def place_of(self, spot: Spot) -> int | None:
         """Where in the stack a spot lies."""

@@ -113,7 +113,7 @@ def view(
         ),
         [Mean(s.place + 1, s.means[0], s.means[1:]) for s in seen if s.means],
         unit,
-        sight.scale or float(np.percentile(images.before, 99.9)) or 1.0,
+        sight.scale_by(images.before),
     )
 
 
@@ -153,9 +153,9 @@ def _look(sight: Sight, images: Images, room: Room) -> tuple[Look, int]:
     """How to show it, and how many slices there is room for."""
     modality = sight.series.modality
     there = [image for image in images.after if image is not None]
-    scale = sight.scale or float(np.percentile(images.before, 99.9)) or 1.0
+    scale = sight.scale_by(images.before)
     look = Look(
-        window=pictures.window_of(images.before, modality, sight.scale),
+        window=pictures.window_of(images.before, modality, scale),
         limit=pictures.limit_of([images.before - image for image in there]),
         error=ERRORS.get(modality, pictures.limit_of([np.full((1, 1), SHARE * scale, np.float32)])),
         inverse=modality == INVERSE,

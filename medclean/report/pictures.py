@@ -90,12 +90,12 @@ def uri(picture: NDArray[Any], grade: Grade) -> str:
     return f"data:image/{kind};base64,{b64encode(bytes(content)).decode()}"
 
 
-def window_of(image: Image, modality: str, scale: float | None) -> tuple[float, float]:
-    """The window of a series, from its scale, or from a slice where nobody knows that."""
+def window_of(image: Image, modality: str, scale: float) -> tuple[float, float]:
+    """The window of a series: up to its scale, from 0 or from where a slice begins below that."""
     if modality == "CT":
         return WINDOW
-    top = scale or float(np.percentile(image, 99.9)) or 1.0
-    return (0.0 if image.min() >= 0 or modality == "PT" else float(np.percentile(image, 0.1))), top
+    low = 0.0 if image.min() >= 0 or modality == "PT" else float(np.percentile(image, 0.1))
+    return low, scale
 
 
 def limit_of(changes: Sequence[Image]) -> float:
