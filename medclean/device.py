@@ -16,6 +16,7 @@ Precision = Literal["float32", "bf16"]
 _KINDS = ("auto", "cpu", "cuda", "cuda:N", "mps")
 _TRIM, _MMAP = -1, -3  # what glibc's mallopt calls its two thresholds
 _KEPT = 2**30  # bytes
+_LARGEST_MMAP = 2**25  # bytes; glibc before 2.35 refuses more
 _MOST_NOISE = 0.02  # that bf16 may change, as a share of the noise that is removed
 _MOST_BIAS = 0.1  # that it may shift the mean, in stored units
 
@@ -117,16 +118,18 @@ def precision(
     return "bf16" if able and safe else "float32"
 
 
-def keep_memory() -> None:
-    """Let this process keep what it frees, up to 1 GiB, for what it allocates next.
+def keep_memory(most: int = _KEPT) -> None:
+    """Let this process keep what it frees for what it allocates next.
 
     glibc gives the memory of large arrays back to the system and asks for it anew, page by page:
     a fifth of the time of a small network on a processor. Other systems are left as they are.
+
+    Args:
+        most: Bytes that it keeps.
     """
     tell = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
-    if tell is not None:
-        tell(_MMAP, _KEPT)
-        tell(_TRIM, _KEPT)
+    if tell is not None and (tell(_MMAP, most) or tell(_MMAP, _LARGEST_MMAP)):
+        tell(_TRIM, most)  # alone it would end glibc's own adapting, and leave it worse
 
 
 def filter_class(*more: str) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from medclean.archive.limits import Limits, limits
+from medclean.device import keep_memory
 from medclean.errors import DataError, MedcleanError
 
 T = TypeVar("T")
@@ -27,10 +28,7 @@ R = TypeVar("R")
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGXCPU)
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-_MEMORY = {  # of the C library, which else gives memory back and asks for it anew at each image
-    "MALLOC_MMAP_THRESHOLD_": str(1 << 25),
-    "MALLOC_TRIM_THRESHOLD_": str(1 << 27),
-}
+_KEPT = 1 << 27  # bytes that a worker keeps of what it freed, enough for the next image
 _STEPS, _RETURNED, _RAISED = range(3)  # kinds of answers
 _MOMENT = 0.1  # seconds
 _LEAST_SHARE, _LARGEST_SHARE = 3 << 30, 32 << 30  # bytes; libraries alone map one of them
@@ -177,7 +175,7 @@ class _Process:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 pass_fds=(theirs.fileno(),),
-                env=_MEMORY | os.environ | _ONE_THREAD,
+                env=os.environ | _ONE_THREAD,
             )
         self._pipe = Connection(ours.detach())
 
@@ -214,6 +212,7 @@ def work(fd: int, limit_bytes: int) -> None:
     """What a worker does: answer requests until the pipe is closed at the other end."""
     with suppress(OSError, ValueError):  # not everywhere
         resource.setrlimit(resource.RLIMIT_AS, (limit_bytes, limit_bytes))
+    keep_memory(_KEPT)
     with suppress(OSError):  # should memory run out, it is a worker that goes
         Path("/proc/self/oom_score_adj").write_text("500")
     pipe = Connection(fd)

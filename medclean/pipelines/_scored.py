@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 from math import isfinite, isnan, nan
-from statistics import median
+from statistics import NormalDist, median
 from typing import Any
 
 from medclean.catalog import METRICS
@@ -17,6 +17,7 @@ from medclean.report.svg import number
 
 SHOWN = ("psnr", "ssim", "rmse")  # which most readers look for; the others are folded
 AGREEMENT = "A dot is a case; how far two methods differ, and whether that depends on the value."
+NORMAL_MAD = NormalDist().inv_cdf(0.75)  # median |x| of a standard normal variable
 FAR = 3.5  # robust standard deviations from the median (Iglewicz and Hoaglin, 1993)
 ROWS = 200  # of a table of outliers
 _ARROWS = {"higher": "\N{UPWARDS ARROW}", "lower": "\N{DOWNWARDS ARROW}"}
@@ -72,7 +73,7 @@ def _outliers(told: Scores) -> Iterator[Table]:
         for name in told.results:
             own = [r for r in rows if r.result == name and isfinite(r.value)]
             middle = median(r.value for r in own) if own else nan
-            room = 1.4826 * median(abs(r.value - middle) for r in own) if own else nan
+            room = median(abs(r.value - middle) for r in own) / NORMAL_MAD if own else nan
             for row in own if room else ():
                 z = (row.value - middle) / room
                 if abs(z) > FAR:
