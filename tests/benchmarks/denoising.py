@@ -1,4 +1,4 @@
-"""PSNR, SSIM and seconds a slice of denoisers on the patients that no training has seen.
+"""PSNR, SSIM, faults and seconds a slice of denoisers on the patients that no training has seen.
 
 White noise, not clipped; peak 1 = scale of the clean series. Filters are told the true sigma, and
 those that can be told whether the noise is Rician; networks are blind and get the scale of the
@@ -11,7 +11,9 @@ float32::
 
 A model is a name of the catalogue, or NAME=CHECKPOINT; one that has no weights, or whose package
 is not installed, is left out. Figures are means over patients, of each the mean over its slices;
-the spread is the standard deviation over patients.
+the spread is the standard deviation over patients. Bias is that of the mean inside the body, in
+percent of scale, and structure the safety figure, 0 where what was removed does not follow the
+edges: each of the patient where it is worst.
 """
 
 import argparse
@@ -39,13 +41,16 @@ from medclean.inference.denoiser import Denoiser
 from medclean.inference.engine import Engine
 from medclean.inference.ladder import Rung
 from medclean.log import Log
+from medclean.physics.signal.body import body_mask
 from medclean.pipelines._inputs import Inputs, find
+from medclean.quality import safety
 from medclean.signals import Stop
 from medclean.training.slices import Slices, cached
 from medclean.training.validation import compared
 from medclean.volume import Given, Image, scale_of
 
 NAMES = ["noisy", "gaussian", "nlm", "tv", "wavelet", "adf", "bm3d", "rrg", "mirnet", "dgan"]
+SIGMAS = [0.01, 0.02, 0.05, 0.1, 0.2, 0.3]
 SHARES = {"train": 0.7, "validation": 0.15, "test": 0.15}  # where the data set states no splits
 
 
@@ -63,12 +68,14 @@ Denoise: TypeAlias = Callable[[Pair], Image]
 
 
 class Row(NamedTuple):
-    """What a model reached at a noise level: PSNR and SSIM by patient."""
+    """What a model reached at a noise level, by patient."""
 
     sigma: float
     model: str
     psnr: dict[str, float]
     ssim: dict[str, float]
+    bias: dict[str, float]  # percent of scale
+    structure: dict[str, float]
     seconds: float  # a slice
 
 
@@ -83,7 +90,8 @@ def main() -> None:
         slices, patients = held_out(options.dataset, Path(folder))
         count = f"{len({patients[s.name] for s in slices.series})} patients, {options.noise}"
         print(f"{count}; PSNR in dB and SSIM, mean (sd) over patients; seconds a slice")
-        print(f"{'sigma':>6} {'model':20} {'PSNR':>14} {'SSIM':>14} {'s/slice':>8}")
+        titles = f"{'bias':>6} {'structure':>9} {'s/slice':>8}"
+        print(f"{'sigma':>6} {'model':20} {'PSNR':>14} {'SSIM':>14} {titles}")
         for sigma in options.sigmas:
             pairs = list(noisy_pairs(slices, patients, sigma=sigma, options=options))
             for name, denoise in models.items():
@@ -95,9 +103,14 @@ def main() -> None:
     if options.figure:
         pictures.psnr_over_seconds(rows, options.figure)
     if options.csv:
-        values = [(r.sigma, r.model, p, r.psnr[p], r.ssim[p]) for r in rows for p in r.psnr]
+        names = ("psnr", "ssim", "bias", "structure")
         with open(options.csv, "w", newline="") as file:
-            csv.writer(file).writerows([("sigma", "model", "patient", "psnr", "ssim"), *values])
+            writer = csv.writer(file)
+            writer.writerow(("sigma", "model", "patient", *names))
+            for row in rows:
+                for patient in row.psnr:
+                    values = [getattr(row, name)[patient] for name in names]
+                    writer.writerow((row.sigma, row.model, patient, *values))
 
 
 def held_out(dataset: Path, folder: Path) -> tuple[Slices, dict[str, str]]:
@@ -126,17 +139,26 @@ def noisy_pairs(
 
 def scored(name: str, denoise: Denoise, pairs: list[Pair], *, sigma: float) -> Row:
     """Denoise all; the seconds are the median for 256x256 pixels' worth."""
-    found, seconds = defaultdict(list), []
-    for pair in pairs:
+    found, parts, seconds = defaultdict(list), defaultdict(dict), []
+    for number, pair in enumerate(pairs):
         start = time.perf_counter()
         result = denoise(pair)
         seconds.append((time.perf_counter() - start) * 256**2 / pair.clean.size)
-        found[pair.patient].append(compared(result, pair.clean, float(pair.given.scale)))
-    psnr, ssim = (
+        scale, body = float(pair.given.scale), body_mask(pair.clean, "MR")
+        bias = 100 * float((result - pair.clean)[body].mean(dtype=np.float64)) / scale
+        found[pair.patient].append(compared(result, pair.clean, scale) | {"bias": bias})
+        frame = (pair.noisy, result, np.zeros(result.shape, bool))
+        if part := safety.measure([frame], "MR"):
+            parts[pair.patient][f"{number}"] = part
+    psnr, ssim, bias = (
         {patient: fmean(score[metric] for score in scores) for patient, scores in found.items()}
-        for metric in ("psnr", "ssim")
+        for metric in ("psnr", "ssim", "bias")
     )
-    return Row(sigma, name, psnr, ssim, float(np.median(seconds)))
+    structure = {
+        patient: safety.figures(parts[patient], modality="MR", scale=1.0).structure or 0.0
+        for patient in found
+    }
+    return Row(sigma, name, psnr, ssim, bias, structure, float(np.median(seconds)))
 
 
 def model_of(word: str, noise: str) -> tuple[str, Denoise] | None:
@@ -167,9 +189,11 @@ def model_of(word: str, noise: str) -> tuple[str, Denoise] | None:
 
 def _print(row: Row, *, by_patient: bool) -> None:
     cells = " ".join(spread(tuple(values.values())) for values in (row.psnr, row.ssim))
-    print(f"{row.sigma:6.2f} {row.model:20} {cells} {row.seconds:8.3f}", flush=True)
+    faults = f"{max(row.bias.values(), key=abs):6.2f} {max(row.structure.values()):9.2f}"
+    print(f"{row.sigma:6.2f} {row.model:20} {cells} {faults} {row.seconds:8.3f}", flush=True)
     for patient in row.psnr if by_patient else ():
-        print(f"{'':6} {patient:>20} {row.psnr[patient]:14.3f} {row.ssim[patient]:14.4f}")
+        values = f"{row.psnr[patient]:14.3f} {row.ssim[patient]:14.4f} {row.bias[patient]:6.2f}"
+        print(f"{'':6} {patient:>20} {values} {row.structure[patient]:9.2f}")
 
 
 def spread(values: tuple[float, ...]) -> str:
@@ -183,7 +207,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("dataset", type=Path)
     parser.add_argument("--models", type=lambda text: text.split(","), default=NAMES)
     parser.add_argument("--noise", default="gaussian", choices=["gaussian", "rician"])
-    parser.add_argument("--sigmas", type=float, nargs="+", default=[0.02, 0.05, 0.1, 0.2, 0.3])
+    parser.add_argument("--sigmas", type=float, nargs="+", default=SIGMAS)
     parser.add_argument("--slices", type=int, default=33, help="about how many, from all series")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--by-patient", action="store_true", help="print each patient's figures")
