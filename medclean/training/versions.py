@@ -5,10 +5,13 @@ step. So a few realisations of it are kept, each with its seed, and mapped into 
 """
 
 from collections.abc import Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.lib.format import open_memmap
 
 from medclean.archive.dataset import Case
@@ -92,15 +95,37 @@ def _drawn(
     if not path.is_file():
         part = path.with_suffix(".part")
         array = open_memmap(part, mode="w+", dtype=np.float32, shape=clean.array.shape)
-        for place, image in enumerate(clean.array):
+
+        def draw(place: int) -> None:
             stop.check()
-            array[place] = chain(image, np.random.default_rng((*key, place)), given)
+            rng = np.random.default_rng((*key, place))
+            array[place] = chain(clean.array[place], rng, given)
+
+        with _hands(given.device) as hands:
+            for _ in hands.map(draw, range(len(array))):
+                pass  # what one raises is raised here, and those that wait are left out
         array.flush()
         part.replace(path)
     noisy = np.load(path, mmap_mode="r")
     known = chain.given(given).sigma
     level = _measured(noisy) if known is None else float(known)
     return Version(path.name, "+".join(chain.names), level, scale_of(noisy, clean.modality))
+
+
+@contextmanager
+def _hands(device: str) -> Iterator[Executor]:
+    """Threads that draw a slice each, by themselves; one where a GPU computes.
+
+    A slice takes thousands of short steps. Threads that share each of them wait for each other at
+    its end, for most of the time where the machine has other work too.
+    """
+    count = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with ThreadPoolExecutor(count if device == "cpu" else 1) as hands:
+            yield hands
+    finally:
+        torch.set_num_threads(count)
 
 
 def _recorded(case: Case, clean: Volume, path: Path) -> Version:
