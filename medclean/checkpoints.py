@@ -4,6 +4,7 @@ Listing what is shipped reads the cards alone and loads no torch. Nothing here u
 """
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
@@ -12,7 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from medclean.catalog import MODELS
 from medclean.errors import MissingError, UsageError
-from medclean.files import write_whole
+from medclean.files import write_whole, writing
+from medclean.options import written
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -150,6 +152,14 @@ def weights(where: str, modality: str | None = None) -> "dict[str, Tensor]":
     return _weights(path, read_card(path))
 
 
+def spec_of(card: Card) -> str:
+    """What ``--model`` made the model of a card, without what is said by default."""
+    known = MODELS.entry(card.model).options
+    own = {k: v for k, v in _as_options(card.options).items() if k in known}
+    said = {k: v for k, v in own.items() if v != known[k].default}
+    return written(card.model, said)
+
+
 def build(card: Card, tensors: "Mapping[str, Tensor]", name: str) -> "Model":
     """The model of a card with these weights."""
     provided = MODELS.provided(card.model)
@@ -167,24 +177,29 @@ def put(model: "Model", tensors: "Mapping[str, Tensor]", name: str) -> None:
     Raises:
         MissingError: They are of another architecture.
     """
-    try:
-        missing, unexpected = model.load_state_dict(dict(tensors), strict=False)
-    except RuntimeError:
-        missing, unexpected = ["sizes"], []
-    missing = [key for key in missing if key.split(".")[0] not in model.training_only]
-    if missing or unexpected:
-        what = (*missing, *unexpected)[0]
+    own = model.state_dict()
+    wanted = {key for key in own if key.split(".")[0] not in model.training_only}
+    odd = sorted(wanted - tensors.keys()) + sorted(tensors.keys() - own.keys())
+    odd += [key for key in own if key in tensors and own[key].shape != tensors[key].shape]
+    if odd:
         raise MissingError(
-            f"{name}: weights of another architecture than {type(model).__name__} with "
-            f"{model.options} ({what} does not fit); give the options that it was trained with"
+            f"{name}: weights of another architecture ({odd[0]} does not fit); give the options "
+            "that it was trained with"
         )
+    model.load_state_dict(dict(tensors), strict=False)
 
 
 def save(path: Path, model: "Model", card: Card) -> Card:
     """Write what inference needs of a model, and its card; each whole or not at all.
 
+    Both are on the disk before either has its name: where the second cannot be written, the pair
+    that was there before stays.
+
     Returns:
         The card with the SHA-256 of the weights.
+
+    Raises:
+        WriteError: One of them cannot be written.
     """
     import torch
     from safetensors.torch import save as serialise
@@ -194,8 +209,13 @@ def save(path: Path, model: "Model", card: Card) -> Card:
         for key, value in model.state_dict().items()
         if key.split(".")[0] not in model.training_only
     }
-    card = replace(card, sha256=write_whole(path, serialise(tensors)))
-    write_card(path, card)
+    content = serialise(tensors)
+    card = replace(card, sha256=sha256(content).hexdigest())
+    with writing(path) as file, writing(path.with_suffix(".json")) as beside:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())  # so that both get their names within a moment
+        beside.write(_written(card))
     return card
 
 
@@ -219,7 +239,11 @@ def read_card(path: Path) -> Card:
 
 def write_card(path: Path, card: Card) -> None:
     """Write the card of a checkpoint."""
-    write_whole(path.with_suffix(".json"), (json.dumps(asdict(card), indent=1) + "\n").encode())
+    write_whole(path.with_suffix(".json"), _written(card))
+
+
+def _written(card: Card) -> bytes:
+    return (json.dumps(asdict(card), indent=1) + "\n").encode()
 
 
 def _pickled(path: Path) -> bool:

@@ -15,7 +15,7 @@ from typing import BinaryIO, NamedTuple
 
 from medclean.errors import UsageError, WriteError
 
-_PART = ".part"
+PART = ".part"
 _PARTS = 1000  # that one call of the system writes together
 _AGAIN = "run the same command again"
 _NEXT_STEP = {
@@ -67,7 +67,7 @@ def cannot_write(name: str | Path) -> Iterator[None]:
         yield
     except OSError as error:
         told = error.filename2 or error.filename
-        where = name if told is None or str(told).endswith(_PART) else told
+        where = name if told is None or str(told).endswith(PART) else told
         step = _NEXT_STEP.get(error.errno or 0, f"mend that, then {_AGAIN}")
         raise WriteError(f"cannot write {where}: {error.strerror or error}; {step}") from error
 
@@ -272,7 +272,7 @@ def _unreadable(error: OSError) -> str:
 
 def _part(folder: Path) -> Path:
     """A name of its own for a file that is not whole yet, short whatever the final name is."""
-    return folder / f".{secrets.token_hex(8)}{_PART}"
+    return folder / f".{secrets.token_hex(8)}{PART}"
 
 
 def _put(path: Path, content: bytes, mode: int) -> None:

@@ -87,9 +87,13 @@ def spec(name: str, made: Any) -> str:
         name: Of the thing.
         made: A dataclass of plain values.
     """
-    stated = {field.name: getattr(made, field.name) for field in fields(made)}
-    pairs = (f"{key}={_word(value)}" for key, value in stated.items() if value is not None)
-    return f"{name}:{','.join(pairs)}" if stated else name
+    return written(name, {field.name: getattr(made, field.name) for field in fields(made)})
+
+
+def written(name: str, values: Mapping[str, Any]) -> str:
+    """The text that means a thing with these values; those that are None are left out."""
+    pairs = [f"{key}={word(value)}" for key, value in values.items() if value is not None]
+    return f"{name}:{','.join(pairs)}" if pairs else name
 
 
 def convert(text: str, to: Any) -> Any:
@@ -111,5 +115,8 @@ def convert(text: str, to: Any) -> Any:
     return to(text)
 
 
-def _word(value: Any) -> str:
+def word(value: Any) -> str:
+    """A value as a spec has it."""
+    if isinstance(value, tuple):
+        return f"[{','.join(map(word, value))}]"
     return str(value).lower() if isinstance(value, bool) else str(value)

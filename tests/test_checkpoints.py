@@ -1,7 +1,10 @@
 """What a checkpoint is, and what is refused as one."""
 
+import errno
 import json
+import os
 import pickle
+import stat
 import subprocess
 import sys
 from dataclasses import asdict
@@ -12,7 +15,7 @@ import torch
 from medclean import checkpoints
 from medclean.catalog import MODELS
 from medclean.checkpoints import Card
-from medclean.errors import MissingError, UsageError
+from medclean.errors import MissingError, UsageError, WriteError
 from medclean.learning.stepper import Stepper
 from tiny import GIVEN, TRAINABLE, play, tiny
 
@@ -90,6 +93,23 @@ def test_damaged_weights_are_refused(path):
     path.write_bytes(content)
     with pytest.raises(MissingError, match="SHA-256"):
         checkpoints.load(str(path))
+
+
+def test_a_card_that_cannot_be_written_leaves_the_pair_that_was_there(path, model, monkeypatch):
+    before = checkpoints.load(str(path))
+    sync = os.fsync
+
+    def full(file):
+        told = os.fstat(file)
+        if stat.S_ISREG(told.st_mode) and told.st_size < 5000:  # the card is that small
+            raise OSError(errno.ENOSPC, "no room")
+        sync(file)
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(WriteError, match="no room"):
+        checkpoints.save(path, MODELS.make(SPEC), card_of(model))
+    assert checkpoints.load(str(path)).sha256 == before.sha256
+    assert len(list(path.parent.iterdir())) == 2
 
 
 @pytest.mark.parametrize("options", [{"width": 8}, {"groups": 2}, {"depth": 3}])

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from medclean.training.pictures import called
 from medclean.training.record import Row
 
 COLUMNS = 3
 WIDE, HIGH = 5.0, 3.4  # inches of a panel
+DECADE = 10.0  # a loss that spans as much has an axis of powers
 SCORES = {"psnr": "PSNR in dB", "ssim": "SSIM"}
 
 
@@ -27,7 +29,7 @@ def draw(rows: Sequence[Row], title: str) -> bytes:
     lines = -(-len([*scores, *losses]) // COLUMNS)
     figure = Figure(figsize=(COLUMNS * WIDE, lines * HIGH + 0.4))
     FigureCanvasAgg(figure)  # no display is asked for
-    figure.subplots_adjust(0.05, 0.16 / lines, 0.99, 1 - 0.22 / lines, 0.16, 0.36)
+    figure.subplots_adjust(0.05, 0.16 / lines, 0.99, 1 - 0.22 / lines, 0.2, 0.36)
     figure.suptitle(title)
     for place, panel in enumerate([*scores, *losses]):
         axes = figure.add_subplot(lines, COLUMNS, place + 1)
@@ -37,16 +39,26 @@ def draw(rows: Sequence[Row], title: str) -> bytes:
                 _plot(axes, rows, name, called(name.partition(" ")[2]), marker=".")
         else:
             axes.set_title(panel)
-            _plot(axes, rows, panel, "training")
-            _plot(axes, rows, f"validation {panel}", "validation", marker=".")
-            if all(row.get(panel, 1) > 0 for row in rows):
-                axes.set_yscale("log")
+            both = (panel, f"validation {panel}")
+            _plot(axes, rows, both[0], "training")
+            _plot(axes, rows, both[1], "validation", marker=".")
+            spread(axes, [row[name] for row in rows for name in both if name in row])
         axes.set_xlabel("step")
         axes.grid(alpha=0.3)
         axes.legend()
     image = io.BytesIO()
     figure.savefig(image, format="png", dpi=100)
     return image.getvalue()
+
+
+def spread(axes: Axes, values: Sequence[float]) -> None:
+    """Give losses of more than a decade an axis of powers, with numbers as they are read."""
+    if 0 < DECADE * min(values) < max(values):
+        few = max(values) < DECADE**3 * min(values)
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if few else (1.0,)))
+        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        axes.yaxis.set_minor_formatter(NullFormatter())
 
 
 def _plot(axes: Axes, rows: Sequence[Row], name: str, label: str, marker: str = "") -> None:

@@ -71,19 +71,26 @@ class Run:
         self.progress = state.Progress()
 
     def resume(self) -> bool:
-        """Go on from the last checkpoint; False where there is none."""
-        stored = state.restore(self.job.out / "state")
+        """Go on from the last checkpoint; False where there is none.
+
+        Raises:
+            DataError: It is damaged, or of another version of the model.
+        """
+        folder = self.job.out / "state"
+        stored = state.restore(folder)
         if stored is None:
             return False
         tensors, self.progress = stored
         parts: dict[str, dict[str, Tensor]] = {"model": {}, "ema": {}, "stepper": {}}
-        for key, value in tensors.items():
-            part, _, name = key.partition(".")
-            parts[part][name] = value
-        self.model.load_state_dict(parts["model"])
-        self.ema.load_state_dict(parts["ema"])
-        own = state.of_rank(parts["stepper"], rank())
-        self.stepper.load_training_state(own)
+        try:
+            for key, value in tensors.items():
+                part, _, name = key.partition(".")
+                parts[part][name] = value
+            self.model.load_state_dict(parts["model"])
+            self.ema.load_state_dict(parts["ema"])
+            self.stepper.load_training_state(state.of_rank(parts["stepper"], rank()))
+        except (KeyError, ValueError, RuntimeError) as error:  # as torch says that it does not fit
+            raise state.unfit(folder, error) from error
         return True
 
     def learn(
@@ -107,7 +114,6 @@ class Run:
         Raises:
             GateCrossed: A loss is not finite or exploded; the last checkpoint stays.
             MissingError: A batch does not fit into memory; the error names one that does.
-            MissingError: A batch does not fit into memory.
             Stopped: ``stop`` said so; the state is kept.
         """
         stepper, means, watch, first = self.stepper, Means(), Watch(), rank() == 0
@@ -116,13 +122,14 @@ class Run:
         while True:
             if self._due():
                 self._store()  # a run that is stopped while it is validated goes on with that
-                log.amend(self._look(stop))
+                log.add({"step": stepper.done, **self._look(stop)})
                 if first:
                     self._draw(log.rows)
                 self._store()
                 say(f"step {stepper.done} of {stepper.steps}: {_note(log.rows[-1])}")
                 for line in watch.say(self.model.turns(self._share()), log.rows[-1]):
                     say(line)
+                means.begin()
             if stepper.done == stepper.steps:
                 return
             if self._waited_enough():

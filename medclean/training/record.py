@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
+from medclean.errors import DataError
 from medclean.files import write_whole
 
 Row: TypeAlias = dict[str, float]
@@ -23,24 +24,23 @@ class Log:
         path: Where it lies.
         upto: Rows of later steps are forgotten: a resumed run makes them again.
         writes: Whether this process is the one that writes it.
+
+    Raises:
+        DataError: It is not as it was written.
     """
 
     def __init__(self, path: Path, upto: int, *, writes: bool = True) -> None:
         self.path, self.writes = path, writes
         self.rows: list[Row] = []
         if path.is_file():
-            with path.open(encoding="utf-8", newline="") as file:
-                read = [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(file)]
-            self.rows = [row for row in read if row["step"] <= upto]
+            self.rows = [row for row in _read(path) if row["step"] <= upto]
 
     def add(self, row: Row) -> None:
-        """Note a row; columns that are new come last."""
-        self.rows.append(row)
-        self._write()
-
-    def amend(self, more: Row) -> None:
-        """Note more about the last row."""
-        self.rows[-1] |= more
+        """Note a row, or more about the last one if it is of that step; new columns come last."""
+        if self.rows and self.rows[-1]["step"] == row["step"]:
+            self.rows[-1] |= row
+        else:
+            self.rows.append(row)
         self._write()
 
     def _write(self) -> None:
@@ -50,16 +50,38 @@ class Log:
         columns = list(dict.fromkeys(key for row in self.rows for key in row))
         writer = csv.DictWriter(text, columns, lineterminator="\n")
         writer.writeheader()
-        writer.writerows({k: f"{v:.6g}" for k, v in row.items()} for row in self.rows)
+        for row in self.rows:  # a step is not rounded: a resumed run finds its rows by it
+            writer.writerow({k: f"{v:.6g}" for k, v in row.items()} | {"step": int(row["step"])})
         write_whole(self.path, text.getvalue().encode())
 
 
+def _read(path: Path) -> list[Row]:
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(file)]
+        if all("step" in row for row in rows):
+            return rows
+    except (OSError, ValueError, TypeError, csv.Error):
+        pass
+    raise DataError(
+        f"{path} is not as it was written; move it away, and the run goes on without those rows"
+    )
+
+
 class Means:
-    """Means of losses since they were last taken, and the time of a step."""
+    """Means of losses since they were last taken, and the time of a step.
+
+    What comes between two steps, such as a validation, is told by ``begin`` not to count.
+    """
 
     def __init__(self) -> None:
         self._losses: dict[str, list[Tensor]] = {}
-        self._steps, self._since = 0, monotonic()
+        self._steps = 0
+        self.begin()
+
+    def begin(self) -> None:
+        """Time counts from here on; called where no loss is waiting."""
+        self._since = monotonic()
 
     def add(self, losses: Mapping[str, Tensor]) -> None:
         """Those of one step, detached; a GPU is not waited for."""
@@ -72,7 +94,8 @@ class Means:
         row = {"seconds a step": (monotonic() - self._since) / self._steps}
         for name, values in self._losses.items():
             row[name] = float(torch.stack(values).float().mean())
-        self._losses, self._steps, self._since = {}, 0, monotonic()
+        self._losses, self._steps = {}, 0
+        self.begin()
         return row
 
 

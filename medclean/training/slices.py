@@ -7,7 +7,6 @@ voxels is cut in all three directions, and a slice that is nearly empty teaches 
 out.
 """
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -19,9 +18,10 @@ from numpy.typing import NDArray
 
 from medclean.archive.dataset import Case
 from medclean.errors import DataError
-from medclean.files import cannot_write, make_folder, write_whole
+from medclean.files import cannot_write, make_folder
 from medclean.physics.signal.noise_level import middle, noise_level, series_noise_level
 from medclean.signals import Stop
+from medclean.training import notes
 from medclean.training.versions import Kept, Version
 from medclean.volume import Given, Image, Volume, scale_of
 
@@ -97,6 +97,12 @@ class Slices:
         reach = np.arange(context) - context // 2
         return array[np.clip(position + reach, 0, len(array) - 1)]
 
+    def files(self) -> Iterator[Path]:
+        """All that is mapped into memory."""
+        for series in self.series:
+            yield from (self.folder / series.file, _pool_of(self.folder / series.file))
+            yield from (self.folder / version.file for version in series.versions)
+
     def pool(self, series: Series) -> Image:
         """Voxels drawn from a series once, laid out as an image for the noise's sake."""
         return _mapped(_pool_of(self.folder / series.file))
@@ -129,10 +135,10 @@ def cached(
         stop: Looked at before each case.
 
     Raises:
-        DataError: No case is clean enough.
+        DataError: No case is clean enough, or the cache is damaged.
         Stopped: ``stop`` said so.
     """
-    index = folder / "index.json"
+    index, mend = folder / "index.json", f"take {folder} away, and it is made anew"
     if not index.is_file():
         with cannot_write(folder):
             make_folder(folder)
@@ -143,16 +149,22 @@ def cached(
                 done = path.with_suffix(".json")  # of a case that is whole: nothing is done twice
                 if not done.is_file():
                     taken = _taken(case, path, kept, report, stop)
-                    write_whole(done, json.dumps([asdict(series) for series in taken]).encode())
-                made += json.loads(done.read_text(encoding="utf-8"))
-        write_whole(index, json.dumps(made, indent=1).encode())
-    rows = json.loads(index.read_text(encoding="utf-8"))
+                    notes.write(done, [asdict(series) for series in taken])
+                made += notes.read(done, list, mend=mend)
+        notes.write(index, made)
+    rows = notes.read(index, list, mend=mend)
     if not rows:
         raise DataError(
             f"none of {len(cases)} series is ground truth: each has noise above {CLEAN:.1%} of its "
             "scale or no slice with content; bring cleaner images"
         )
-    return Slices(folder, tuple(_series(row) for row in rows))
+    try:
+        found = Slices(folder, tuple(_series(row) for row in rows))
+        for file in found.files():
+            _mapped(file)
+    except (OSError, EOFError, ValueError, TypeError, KeyError) as error:
+        raise DataError(f"{folder} is damaged ({type(error).__name__}); {mend}") from None
+    return found
 
 
 def clean_enough(volume: Volume, noise: float | None = None) -> tuple[Volume, float] | None:

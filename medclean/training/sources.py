@@ -1,6 +1,5 @@
 """What a run learns from, so that one that goes on can tell whether that is still the same."""
 
-import json
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -8,7 +7,8 @@ from typing import Any
 
 from medclean.archive.dataset import Case
 from medclean.errors import UsageError
-from medclean.files import sha256_of, write_whole
+from medclean.files import sha256_of
+from medclean.training import notes
 
 LISTED = 3  # cases that an error names
 
@@ -27,15 +27,17 @@ def claim(folder: Path, parts: Mapping[str, Sequence[Case]]) -> None:
 
     Raises:
         UsageError: A case has come, gone, changed or moved to another part.
+        DataError: The record is damaged.
         WriteError: The record cannot be written.
     """
     path = folder / "sources.json"
-    before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    mend = "take it away to go on with the images as they are now"
+    before = notes.read(path, dict, mend=mend) if path.is_file() else {}
     named = {f"{case.name} ({part})": case for part, cases in parts.items() for case in cases}
     now = {name: _source(case, before.get(name)) for name, case in named.items()}
     if before:
         _same(before, now, folder.parent)
-    write_whole(path, json.dumps(now, indent=1).encode())
+    notes.write(path, now)
 
 
 def _source(case: Case, known: Source | None) -> Source:

@@ -18,7 +18,10 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from medclean.errors import DataError, UsageError
-from medclean.files import cannot_write, make_folder, write_whole
+from medclean.files import PART, cannot_write, make_folder, write_whole
+from medclean.training import notes
+
+KEEP = "start anew in another folder, with --init and this run's last.safetensors for its weights"
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ def store(folder: Path, tensors: Mapping[str, Tensor], progress: Progress) -> No
     alone = {k: v.clone(memory_format=torch.contiguous_format) for k, v in tensors.items()}
     write_whole(folder / name, save(alone))  # which takes no weight that goes by two names
     row = {"format": 1, "file": name, **asdict(progress)}
-    write_whole(folder / "state.json", json.dumps(row, indent=1).encode())
+    notes.write(folder / "state.json", row)
     for old in folder.glob("step-*.safetensors"):
         if old.name != name:
             with suppress(FileNotFoundError):
@@ -64,16 +67,18 @@ def restore(folder: Path) -> tuple[dict[str, Tensor], Progress] | None:
     index = folder / "state.json"
     if not index.is_file():
         return None
+    row = notes.read(index, dict, mend=KEEP)
     try:
-        row = json.loads(index.read_text(encoding="utf-8"))
         tensors = load_file(folder / row.pop("file"))
         del row["format"]
         return tensors, Progress(**row | {"scores": tuple(row["scores"])})
     except (OSError, ValueError, TypeError, KeyError, SafetensorError) as error:
-        raise DataError(
-            f"the state in {folder} cannot be read ({type(error).__name__}); start anew in another "
-            "folder, with --init and this run's last.safetensors to keep its weights"
-        ) from None
+        raise unfit(folder, error) from None
+
+
+def unfit(folder: Path, error: Exception) -> DataError:
+    """What to say of a state that cannot be read, or that is none of the run's model."""
+    return DataError(f"the state in {folder} cannot be read ({type(error).__name__}); {KEEP}")
 
 
 _OWN = "learner."  # of a stepper's state: what each process has for itself, such as an image pool
@@ -108,7 +113,7 @@ def claim(run: Path, settings: Mapping[str, Any], *, resume: bool) -> None:
     """
     path = run / "state" / "settings.json"
     if path.is_file():
-        before = json.loads(path.read_text(encoding="utf-8"))
+        before = notes.read(path, dict, mend=KEEP)
         if not resume:
             raise UsageError(
                 f"{run} holds a training run; add --resume to go on, or choose another"
@@ -119,7 +124,14 @@ def claim(run: Path, settings: Mapping[str, Any], *, resume: bool) -> None:
         raise UsageError(f"{run} is not empty and holds no training run; choose another folder")
     with cannot_write(path.parent):
         make_folder(path.parent)
-    write_whole(path, json.dumps(settings, indent=1).encode())
+    notes.write(path, dict(settings))
+
+
+def tidy(run: Path) -> None:
+    """Remove what a start that was killed had begun to write; the folder must be held."""
+    with cannot_write(run):
+        for part in [*run.glob(f".*{PART}"), *(run / "state").glob(f".*{PART}")]:
+            part.unlink(missing_ok=True)
 
 
 @contextmanager
