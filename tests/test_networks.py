@@ -7,7 +7,6 @@ import torch
 from torch import nn
 from torch.nn.functional import interpolate
 
-from medclean.errors import UsageError
 from medclean.networks.adnet import ADNet
 from medclean.networks.attention import DAU, SKFF, Concat
 from medclean.networks.critics import CNCLPatchGAN, PatchGAN
@@ -95,12 +94,20 @@ def test_a_threshold_takes_away_what_is_smaller_and_shrinks_the_rest():
     torch.testing.assert_close(both[1:], network(images[1:], torch.tensor(0.5)))
 
 
-def test_a_critic_says_how_small_an_image_may_be():
-    critic = CNCLPatchGAN(2, width=4)
-    assert critic(torch.zeros(1, 2, 256, 256)).shape == (1, 1, 16, 16)
-    assert critic(torch.zeros(1, 2, 32, 40)).shape[:2] == (1, 1)
-    with pytest.raises(UsageError, match="31x64 pixels, expected 32"):
-        critic(torch.zeros(1, 2, 31, 64))
+@pytest.mark.parametrize(
+    "critic",
+    [*(PatchGAN(2, patch=size, width=4) for size in (16, 34, 70)), CNCLPatchGAN(2, width=4)],
+    ids=["16", "34", "70", "cncl"],
+)
+def test_a_critic_says_how_small_an_image_may_be(critic):
+    least = critic.least
+    assert critic(torch.rand(1, 2, least, least)).shape[:2] == (1, 1)
+    with pytest.raises((RuntimeError, ValueError)):
+        critic(torch.rand(1, 2, least - 1, least - 1))
+
+
+def test_the_critic_of_cncl_judges_as_many_patches_as_its_paper_says():
+    assert CNCLPatchGAN(2, width=4)(torch.zeros(1, 2, 256, 256)).shape == (1, 1, 16, 16)
 
 
 def test_all_units_of_mirnet_share_one_weight_that_published_counts_leave_out():

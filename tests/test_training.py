@@ -18,6 +18,7 @@ from statistics import fmean, stdev
 import numpy as np
 import pytest
 import torch
+from matplotlib.figure import Figure
 from safetensors.torch import load_file
 
 import little_dataset
@@ -43,7 +44,7 @@ from medclean.log import Log
 from medclean.models.rrg import RRG
 from medclean.pipelines.train import train
 from medclean.signals import Stop
-from medclean.training import cards, state
+from medclean.training import begin, cards, curves, record, state
 from medclean.training.machine import Machine
 from medclean.training.noise import Noise
 from medclean.training.pairs import Pairing
@@ -184,8 +185,12 @@ def test_a_killed_run_goes_on_to_the_same_weights(dataset, tmp_path):
             time.sleep(0.001)
         process.send_signal(signal.SIGKILL)
     assert json.loads((killed / "state" / "state.json").read_text())["step"] < 6
+    halves = [folder / ".0123456789abcdef.part" for folder in (killed, killed / "state")]
+    for half in halves:  # as a kill in the midst of writing leaves them
+        half.write_bytes(b"half")
     train(job(dataset, killed, every=1), QUIET)
     assert_same(unbroken, killed)
+    assert not any(half.exists() for half in halves)
 
 
 def test_a_folder_belongs_to_one_run(unbroken, dataset, tmp_path):
@@ -225,6 +230,85 @@ def test_half_a_state_is_never_what_a_run_goes_on_from(tmp_path):
     (tmp_path / "step-00000003.safetensors").write_bytes(b"half")
     with pytest.raises(DataError, match="start anew"):
         state.restore(tmp_path)
+
+
+@pytest.fixture
+def damaged(unbroken, dataset, tmp_path):
+    """A run that goes on, after something has happened to one of its files."""
+    shutil.copytree(unbroken, tmp_path / "run")
+
+    def resumed(name, content):
+        (tmp_path / "run" / name).write_bytes(content)
+        return train(job(dataset, tmp_path / "run"), QUIET)
+
+    return resumed
+
+
+@pytest.mark.parametrize("content", [b"", b"[", b"7", b'[{"name": "a"}]', b"\xff"])
+@pytest.mark.parametrize(
+    ("name", "mend"),
+    [
+        ("state/settings.json", "start anew in another folder, with --init"),
+        ("state/state.json", "start anew in another folder, with --init"),
+        ("state/sources.json", "take it away to go on with the images as they are now"),
+        ("state/train/index.json", "train away, and it is made anew"),
+        ("state/test/0000.npy", "test away, and it is made anew"),
+        ("log.csv", "move it away"),
+    ],
+)
+def test_a_damaged_run_says_what_to_do(damaged, name, mend, content):
+    if name == "log.csv":
+        content = b"step,lr\n1;2,3\n" + content
+    with pytest.raises(DataError, match=mend):
+        damaged(name, content)
+
+
+def test_a_state_of_another_model_is_none(damaged, unbroken):
+    row = json.loads((unbroken / "state" / "state.json").read_text())
+    row["file"] = "../best.safetensors"
+    with pytest.raises(DataError, match="start anew in another folder"):
+        damaged("state/state.json", json.dumps(row).encode())
+
+
+@pytest.mark.usefixtures("no_curves")
+def test_a_run_goes_on_without_its_log(unbroken, dataset, tmp_path):
+    out = tmp_path / "run"
+    train(job(dataset, out, steps=2, every=2), QUIET)
+    stopped = json.loads((out / "state" / "state.json").read_text()) | {"seen": 0}
+    (out / "state" / "state.json").write_text(json.dumps(stopped))  # killed as it validated
+    (out / "log.csv").unlink()
+    train(job(dataset, out, steps=2, every=2), QUIET)
+    with (out / "log.csv").open() as file:
+        (row,) = csv.DictReader(file)
+    assert row["step"] == "2"
+    assert float(row["psnr 0.1"]) > 0
+
+
+def test_rows_of_a_long_run_are_found_again(tmp_path):
+    log = record.Log(tmp_path / "log.csv", 0)
+    for step in (1_234_567, 1_234_568):
+        log.add({"step": step, "generator/content": 1.0})
+    assert [row["step"] for row in record.Log(log.path, 1_234_567).rows] == [1_234_567]
+
+
+def test_what_comes_between_two_steps_does_not_count(monkeypatch):
+    times = iter([0.0, 100.0, 104.0, 104.0])
+    monkeypatch.setattr(record, "monotonic", lambda: next(times))
+    means = record.Means()
+    means.begin()  # after a validation of 100 s
+    means.add({"a/b": torch.tensor(1.0)})
+    means.add({"a/b": torch.tensor(3.0)})
+    assert means.take() == {"seconds a step": 2.0, "a/b": 2.0}
+
+
+def test_losses_of_more_than_a_decade_have_an_axis_of_powers():
+    few, many = (Figure().add_subplot() for _ in range(2))
+    for axes, losses in ((few, [0.69, 0.7]), (many, [0.02, 1.5])):
+        axes.plot(losses)
+        curves.spread(axes, losses)
+    assert (few.get_yscale(), many.get_yscale()) == ("linear", "log")
+    labels = [label.get_text() for label in many.get_yticklabels()]
+    assert {"0.02", "0.1", "0.5", "1"} <= set(labels)
 
 
 @pytest.mark.usefixtures("no_curves")
@@ -277,6 +361,10 @@ def test_several_seeds_are_runs_of_their_own_and_are_summed_up(unbroken, dataset
     row = told["figures"]["psnr 0.1"]
     assert row["values"] == scores
     assert (row["mean"], row["sd"]) == (pytest.approx(fmean(scores)), pytest.approx(stdev(scores)))
+    settings = tomllib.loads((tmp_path / "runs" / "job.toml").read_text())
+    assert (settings["seed"], settings["seeds"]) == (0, 2)
+    with pytest.raises(UsageError, match="holds a single training run"):
+        train(job(dataset, unbroken, seeds=2), QUIET)
     begun = [path.stat().st_mtime_ns for path in sorted((tmp_path / "runs").rglob("log.csv"))]
     train(job(dataset, tmp_path / "runs", seeds=2), QUIET)  # it is all there
     assert begun == [p.stat().st_mtime_ns for p in sorted((tmp_path / "runs").rglob("log.csv"))]
@@ -300,6 +388,10 @@ def test_init_begins_with_the_weights_of_a_checkpoint(unbroken, dataset, tmp_pat
     metrics = checkpoints.load(str(tmp_path / "run")).card.metrics
     assert metrics["before"] == pytest.approx(metrics["test"], rel=1e-6)
     assert metrics["before"] != pytest.approx(metrics["noisy"], rel=1e-3)
+    other = {"model": "dgan:width=8,groups=1,patch=16", "init": str(unbroken)}
+    made = r"does not fit.*--model 'dgan:width=4,groups=1,streams=\[1,2\],patch=16"
+    with pytest.raises(MissingError, match=made):
+        train(job(dataset, tmp_path / "other", **other), QUIET)
 
 
 @pytest.mark.parametrize(
@@ -309,6 +401,10 @@ def test_init_begins_with_the_weights_of_a_checkpoint(unbroken, dataset, tmp_pat
         ({"noise": ("gaussian:sigma=0..x",)}, "level '0..x', expected"),
         ({"noise": ("gaussian:sigma=0..20HU",)}, "a number in au"),
         ({"noise": ("gaussian:sigmas=0.1",)}, "did you mean 'sigma'"),
+        ({"noise": ("gaussian:sigma=0.3..0.1",)}, "0.3..0.1, expected the lower end first"),
+        ({"noise": ("gaussian:sigma=-0.1..0.2",)}, "level -0.1, expected 0 or more"),
+        ({"patch": (16, 4)}, "cannot judge patches of 4 pixels; say --patch 6 or more"),
+        ({"modality": "CT"}, "state that they are MR"),
         ({"noise": ("gaussian", "poison")}, "no noise 'poison'"),
         ({"noise": ("gaussian", "")}, "an empty noise"),
         ({"schedule": "cosinus"}, "did you mean 'cosine'"),
@@ -324,6 +420,11 @@ def test_wrong_settings_are_refused_before_anything_is_written(
     with pytest.raises(UsageError, match=message):
         train(job(dataset, tmp_path / "run", **settings), QUIET)
     assert not (tmp_path / "run").exists()
+
+
+def test_patches_that_only_the_generator_sees_may_be_smaller(tmp_path):
+    asked = job(tmp_path, tmp_path / "run", patch=(4, 16))  # the critic joins in half way
+    begin.check_patches(asked, begin.network(asked))
 
 
 def test_an_image_beyond_a_limit_is_left_out(dataset, tmp_path):

@@ -30,7 +30,10 @@ class TrainJob:
     model: Annotated[
         str,
         Setting(
-            "Architecture, with options as in 'dgan:width=24,groups=2'.", "result", metavar="SPEC"
+            "Architecture, with options as in 'dgan:width=24,groups=2'; --preset and --config may "
+            "name it, too.",
+            "result",
+            metavar="SPEC",
         ),
     ]
     out: Annotated[
@@ -80,7 +83,11 @@ class TrainJob:
     ] = "all"
     modality: Annotated[
         Literal["MR", "CT", "PT"] | None,
-        Setting("Modality of NIfTI files that do not state it.", "result"),
+        Setting(
+            "Modality of NIfTI files that do not state it, or which to take of a prepared data set "
+            "of several.",
+            "result",
+        ),
     ] = None
     patient: PatientIn = None
     validation: ForValidation = 0.15

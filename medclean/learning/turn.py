@@ -23,6 +23,7 @@ class Turn:
             the default, Adam(0.5, 0.999), whole.
         clamp: Largest magnitude of a weight after an update (Arjovsky et al., 2017).
         guessing: Sum of the losses of a critic that can tell nothing apart; None for others.
+        least: Pixels along each side of the smallest patch that its losses can judge.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Turn:
     optimiser: Mapping[str, Any] = field(default_factory=dict)
     clamp: float | None = None
     guessing: float | None = None
+    least: int = 1
 
     def parameters(self) -> list[nn.Parameter]:
         """All that learn, each once."""

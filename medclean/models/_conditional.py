@@ -12,6 +12,7 @@ from medclean.learning.turn import Turn
 from medclean.losses.adversarial import GUESSING, bce, lsgan
 from medclean.losses.pixel import l1
 from medclean.models._base import Model
+from medclean.networks.critics import CNCLPatchGAN, PatchGAN
 from medclean.volume import Given
 
 Adversarial: TypeAlias = Literal["lsgan", "bce", "none"]
@@ -53,7 +54,7 @@ class Conditional(Model):
     Args:
         options: Of the model; among them ``l1_weight`` and ``smoothing``, as in ``Recipe``.
         generator: Noisy images to clean ones.
-        critic: ``(N, 2, H, W)``, noisy and candidate, to logits.
+        critic: ``(N, 2, H, W)``, noisy and candidate, to logits; its ``least`` is that of patches.
         adversarial: As in ``Recipe``.
         share: Of the critic's losses that count: a half slows it down (Isola et al.).
         distance: Of each image from the clean one: ``(N, 1, H, W)`` twice to ``(N,)``.
@@ -63,7 +64,7 @@ class Conditional(Model):
         self,
         options: Any,
         generator: nn.Module,
-        critic: nn.Module,
+        critic: PatchGAN | CNCLPatchGAN,
         *,
         adversarial: Adversarial,
         share: float = 0.5,
@@ -92,6 +93,7 @@ class Conditional(Model):
                 self._tell_apart,
                 repeats=0 if alone else 1,
                 guessing=self._guessing,
+                least=self.critic.least,
             ),
             Turn("generator", (self.generator,), losses),
         )

@@ -3,13 +3,11 @@
 from itertools import pairwise
 from typing import Literal
 
-from torch import Tensor, nn
+from torch import nn
 
-from medclean.errors import UsageError
 from medclean.networks.norms import Norm, norm_of
 
 LAYERS = {16: 1, 34: 2, 70: 3}
-LEAST = 32  # pixels that are halved four times: a norm over a single one is none
 
 
 class PatchGAN(nn.Sequential):
@@ -23,6 +21,9 @@ class PatchGAN(nn.Sequential):
         patch: Pixels that a logit sees along each side.
         width: Channels of the first layer; each that follows has twice as many.
         norm: After each but the first and the last.
+
+    Attributes:
+        least: Pixels along each side of the smallest image that it can judge.
     """
 
     def __init__(
@@ -44,18 +45,25 @@ class PatchGAN(nn.Sequential):
             layers.append(nn.LeakyReLU(0.2))
         layers.append(nn.Conv2d(widths[-1], 1, 4, padding=1))
         super().__init__(*layers)
+        self.least = 3 * 2**count  # of which the last two layers leave one
         _draw(self)
 
 
 class CNCLPatchGAN(nn.Sequential):
     """One logit for each patch of 94 pixels, high for clean (Geng et al., 2022).
 
-    Maps ``(N, channels, H, W)`` to ``(N, 1, H / 16, W / 16)``, H and W from 32 on.
+    Maps ``(N, channels, H, W)`` to ``(N, 1, H / 16, W / 16)``.
 
     Args:
         channels: 2 to judge an image beside its noisy source, 3 for its noise too.
         width: Channels of the first layer; each that follows has twice as many.
+
+    Attributes:
+        least: Pixels along each side of the smallest image that it can judge: a norm over a single
+            one, of what is halved four times, is none.
     """
+
+    least = 32
 
     def __init__(self, channels: int, *, width: int = 64) -> None:
         layers: list[nn.Module] = []
@@ -68,20 +76,6 @@ class CNCLPatchGAN(nn.Sequential):
         layers += [nn.ZeroPad2d((1, 0, 1, 0)), nn.Conv2d(widths[-1], 1, 4, padding=1, bias=False)]
         super().__init__(*layers)
         _draw(self)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Logits of images.
-
-        Raises:
-            UsageError: They are too small for it.
-        """
-        if min(images.shape[-2:]) < LEAST:
-            size = "x".join(map(str, images.shape[-2:]))
-            raise UsageError(
-                f"this critic cannot judge {size} pixels, expected {LEAST}: --patch 64"
-            )
-        scores: Tensor = super().forward(images)
-        return scores
 
 
 def _draw(critic: nn.Sequential) -> None:

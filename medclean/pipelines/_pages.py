@@ -48,7 +48,7 @@ class Sources:
             UsageError: One of them is none of these.
             DataError: One cannot be read.
         """
-        paths = [_whole(path) for path in paths]
+        paths = [one for path in paths for one in _trained.each(_whole(path))]
         opened = [_opened(path, identifiable=identifiable) for path in paths]
         folders = names_of(paths)
         names = folders if identifiable else _called([source for source, _ in opened])

@@ -21,6 +21,11 @@ def is_training(path: Path) -> bool:
     return (path / "log.csv").is_file() or (path / "job.toml").is_file()
 
 
+def each(path: Path) -> list[Path]:
+    """The runs in a folder that ``train --seeds`` has ended with; of any other, itself."""
+    return sorted(path.glob("seed-*")) if (path / "seeds.json").is_file() else [path]
+
+
 def training(path: Path, name: str, gaps: list[str], *, identifiable: bool) -> Method:
     """Its curves and facts; what is missing or torn is a gap.
 

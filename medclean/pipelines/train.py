@@ -60,13 +60,16 @@ def train(job: TrainJob, log: Log) -> Path:
     """
     with limited(Limits.of(job.limits)), joined(os.environ) as world:
         log = log if world.rank == 0 else Log(quiet=True)
-        runs = {seed: _train(one, log, world) for seed, one in job.each.items()}
-        if len(runs) == 1:
-            return runs[job.seed][0]
-        found = {seed: card for seed, (_, card) in runs.items()}
+        if job.seeds == 1:
+            return _train(job, log, world)[0]
+        by_first(lambda: seeds.claim(job.out))
+        found = {}
+        for seed, one in job.each.items():
+            log.say(f"seed {seed}, in {one.out}")
+            found[seed] = _train(one, log, world)[1]
         for line in seeds.told(found):
             log.say(line)
-        return by_first(lambda: seeds.write(job.out, found))
+        return by_first(lambda: seeds.write(job, found))
 
 
 def _train(job: TrainJob, log: Log, world: World) -> tuple[Path, Card]:
@@ -74,8 +77,10 @@ def _train(job: TrainJob, log: Log, world: World) -> tuple[Path, Card]:
     where = machine(job.device, job.precision, job.workers, tf32=job.tf32, world=world)
     begin.check_batches(job, world.size)
     model = begin.network(job)
+    begin.check_patches(job, model)
     refuse_overlap(job.out, [job.dataset])
     data = by_first(lambda: _dataset(job, log))
+    begin.check_modality(job, data.modality)
     pairing = Pairing.of(job, data.modality)
     parts = split(data, shares_of(job.validation, job.test), job.split_seed)
     if model.learns_from == "unpaired":
@@ -116,6 +121,7 @@ def _claimed(job: TrainJob, held: ExitStack) -> None:
     """Make the output folder ours, and hold it as long as the run lasts."""
     state.claim(job.out, values(job, "result", "form"), resume=job.resume)
     held.enter_context(hold(job.out / "state", None, "train", os.environ))
+    state.tidy(job.out)
     write_whole(job.out / "job.toml", toml(values(job)).encode())
 
 

@@ -40,8 +40,14 @@ def initialise(model: Model, job: TrainJob, modality: str) -> None:
     Raises:
         MissingError: ``job.init`` is not there, damaged, or of another architecture.
     """
-    if job.init is not None:
-        checkpoints.put(model, checkpoints.weights(job.init, modality), job.init)
+    if job.init is None:
+        return
+    found = checkpoints.weights(job.init, modality)
+    try:
+        checkpoints.put(model, found, job.init)
+    except MissingError as error:
+        card = checkpoints.read_card(checkpoints.find(job.init, modality))
+        raise MissingError(f"--init {error}: --model '{checkpoints.spec_of(card)}'") from None
 
 
 def prepare(job: TrainJob, model: Model) -> None:
@@ -80,6 +86,35 @@ def check_batches(job: TrainJob, processes: int) -> None:
                 f"a batch of {batch} patches cannot be divided among {processes} processes; "
                 f"say --batch {fitting}"
             )
+
+
+def check_patches(job: TrainJob, model: Model) -> None:
+    """See that who plays in each part of the run can judge its patches.
+
+    Raises:
+        UsageError: A patch is too small for one.
+    """
+    for part, patch in enumerate(job.patch, start=1):
+        playing = [turn for turn in model.turns(part / len(job.patch) - 1e-9) if turn.repeats]
+        least = max(turn.least for turn in playing)
+        if patch < least:
+            raise UsageError(
+                f"the critic of {job.model} cannot judge patches of {patch} pixels; "
+                f"say --patch {least} or more"
+            )
+
+
+def check_modality(job: TrainJob, modality: str) -> None:
+    """See that the images are what ``job`` says they are.
+
+    Raises:
+        UsageError: They state another modality.
+    """
+    if job.modality not in (None, modality):
+        raise UsageError(
+            f"--modality {job.modality}: the images in {job.dataset} state that they are "
+            f"{modality}; leave it out, or name another data set"
+        )
 
 
 def check_schedule(job: TrainJob, *, validates: bool) -> None:

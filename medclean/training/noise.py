@@ -1,7 +1,7 @@
 """The noise of a training: a spec with alternatives and ranges, drawn once a sample."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,8 @@ from medclean.physics.noise import _base
 from medclean.physics.noise._chain import Chain
 from medclean.volume import UNITS, Given
 
-RANGE = re.compile(r"(-?[\d.]+(?:e-?\d+)?)\.\.(-?[\d.]+(?:e-?\d+)?) ?([^\d.].*)?")
+NUMBER = r"(-?(?:\d+\.?\d*|\.\d+)(?:e-?\d+)?)"
+RANGE = re.compile(rf"{NUMBER}\.\.{NUMBER} ?([^\d.].*)?")
 
 
 class Noise:
@@ -24,7 +25,7 @@ class Noise:
             ``0..40HU`` is a range.
 
     Raises:
-        UsageError: No such noise, or a spec is malformed.
+        UsageError: No such noise, a spec is malformed, or a range runs backwards.
     """
 
     def __init__(self, *specs: str) -> None:
@@ -46,7 +47,7 @@ class Noise:
     def fitting(self, modality: str) -> "Noise":
         """The same for images of a modality, without alternatives that are of others only.
 
-        Each is tried here, before a worker does.
+        Each is tried here at both ends of its ranges, before a worker does.
 
         Raises:
             UsageError: A wrong option, a level in another unit than the images', or a step with no
@@ -55,8 +56,8 @@ class Noise:
         rng = np.random.default_rng(0)
         given = Given(UNITS[modality], 1.0, (1.0, 1.0, 1.0), modality, sigma=0.01)
         fitting = Noise(*("|".join(_fitting(split(spec, "|"), given)) for spec in self.specs))
-        for alternative in (known for step in fitting._steps for known in step):
-            alternative.draw(rng)(np.ones((16, 16), np.float32), rng, given)
+        for noise in (end for step in fitting._steps for known in step for end in known.ends()):
+            noise(np.ones((16, 16), np.float32), rng, given)
         return fitting
 
     def draw(self, rng: np.random.Generator) -> Chain:
@@ -106,8 +107,16 @@ class _Alternative:
             for key, match in found.items()
             if match
         }
+        for key, (low, high, _) in ranges.items():
+            if low > high:
+                raise UsageError(f"{name}: {key}={values[key]}, expected the lower end first")
         fixed = {key: value for key, value in values.items() if key not in ranges}
         return cls(name, thing, fixed, ranges)
+
+    def ends(self) -> Iterator[_base.Noise]:
+        """With each range at its lower end, and at its upper one; one noise if there is none."""
+        for end in (0, 1) if self.ranges else (0,):
+            yield self.made(self.values, {k: f"{r[end]:g}{r[2]}" for k, r in self.ranges.items()})
 
     def draw(self, rng: np.random.Generator) -> _base.Noise:
         """Fix each range at a uniform draw."""

@@ -1,13 +1,17 @@
 """Several runs that differ by their seed alone, summed up."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
 from medclean.checkpoints import Card
+from medclean.errors import UsageError
 from medclean.files import write_whole
+from medclean.jobs._setting import values
+from medclean.jobs.train import TrainJob
+from medclean.training import notes
+from medclean.training.record import toml
 
 SUMMARY = "seeds.json"
 
@@ -21,15 +25,26 @@ def summary(cards: Mapping[int, Card]) -> dict[str, dict[str, Any]]:
     return {figure: _spread([each[figure] for each in scores]) for figure in scores[0]}
 
 
-def write(out: Path, cards: Mapping[int, Card]) -> Path:
-    """Put the summary into a folder; returns its path.
+def claim(out: Path) -> None:
+    """Nothing, if a folder can hold several runs.
+
+    Raises:
+        UsageError: It holds a single one.
+    """
+    if (out / "state").exists():
+        raise UsageError(f"{out} holds a single training run; choose another folder for --seeds")
+
+
+def write(job: TrainJob, cards: Mapping[int, Card]) -> Path:
+    """Put the summary into the folder of the runs, and what was asked; returns its path.
 
     Raises:
         WriteError: It cannot be written.
     """
     found = {"format": 1, "seeds": [*cards], "figures": summary(cards)}
-    write_whole(out / SUMMARY, json.dumps(found, indent=1).encode() + b"\n")
-    return out / SUMMARY
+    write_whole(job.out / "job.toml", toml(values(job)).encode())
+    notes.write(job.out / SUMMARY, found)
+    return job.out / SUMMARY
 
 
 def told(cards: Mapping[int, Card]) -> list[str]:
