@@ -81,7 +81,7 @@ def test_loss_falls_on_one_batch(name):
     assert all(loss.isfinite() for loss in rows[-1].values())
 
 
-@pytest.mark.parametrize("name", ["dgan", "rrg", "mirnet", "dncnn", "adnet"])
+@pytest.mark.parametrize("name", ["dgan", "rrg", "mirnet", "dncnn", "adnet", "redcnn", "q-ae"])
 def test_what_finds_the_noise_starts_near_the_image(name):
     model, noisy = tiny(name).eval(), images(tiny(name))
     assert (model.denoise(noisy, GIVEN) - noisy).std() < 0.2 * noisy.std()

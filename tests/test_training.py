@@ -40,6 +40,7 @@ from medclean.errors import (
 from medclean.inference.constancy import difference, reading
 from medclean.jobs._setting import values
 from medclean.jobs.train import TrainJob
+from medclean.learning.stepper import Stepper
 from medclean.log import Log
 from medclean.models.rrg import RRG
 from medclean.pipelines.train import train
@@ -312,18 +313,46 @@ def test_losses_of_more_than_a_decade_have_an_axis_of_powers():
 
 
 @pytest.mark.usefixtures("no_curves")
-def test_a_training_that_diverges_ends_with_what_it_had(dataset, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("begins", "rate", "said"),
+    [
+        (0.5, 1e13, "critic/fake is nan at step 12"),
+        (0.55, 1e13, "a weight of the critic is no finite number at step 12"),
+        (0.55, 1e7, r"validation generator/content is \S+ at step 12"),
+    ],
+)
+def test_a_training_that_diverges_ends_with_what_it_had(
+    dataset, tmp_path, monkeypatch, begins, rate, said
+):
     out = tmp_path / "run"
     monkeypatch.setattr(
         "medclean.learning.schedules.constant.Constant.__call__",
-        lambda self, progress, scores: 1.0 if progress < 0.5 else 1e13,
+        lambda self, progress, scores: 1.0 if progress < begins else rate,
     )
     settings = {"steps": 20, "lr": 1e-4, "warmup": 0.0, "schedule": "constant"}
-    with pytest.raises(GateCrossed, match=r"is nan at step 12; .* --clip 1") as crossed:
+    with pytest.raises(GateCrossed, match=rf"diverged: {said}; .* --clip 1") as crossed:
         train(job(dataset, out, **settings), QUIET)
     assert crossed.value.status == 7
     kept = checkpoints.load(str(out / "last.safetensors"))
     assert kept.card.training["step"] == 10
+    assert all(bool(value.isfinite().all()) for value in weights(out).values())
+
+
+@pytest.mark.usefixtures("no_curves")
+def test_weights_that_are_no_numbers_are_not_kept(dataset, tmp_path, monkeypatch):
+    step = Stepper.step
+
+    def spoilt(stepper, stream):
+        losses = step(stepper, stream)
+        if stepper.done == 4:
+            next(stepper.learner.critic.parameters()).data.fill_(torch.nan)
+        return losses
+
+    monkeypatch.setattr(Stepper, "step", spoilt)
+    out = tmp_path / "run"
+    with pytest.raises(GateCrossed, match="a weight of the critic is no finite number at step 4"):
+        train(job(dataset, out, validation=0.0, test=0.0), QUIET)
+    assert checkpoints.load(str(out)).card.training["step"] == 2
     assert all(bool(value.isfinite().all()) for value in weights(out).values())
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from math import inf, isfinite
+from math import inf, isinf, isnan
 
 import torch
 from torch import Tensor
@@ -10,7 +10,7 @@ from torch import Tensor
 from medclean import checkpoints
 from medclean.catalog import SCHEDULES
 from medclean.checkpoints import Card
-from medclean.errors import GateCrossed
+from medclean.errors import GateCrossed, Stopped
 from medclean.files import write_whole
 from medclean.inference.ladder import is_out_of_memory
 from medclean.jobs.train import TrainJob
@@ -121,8 +121,8 @@ class Run:
         log = Log(self.job.out / "log.csv", stepper.done, writes=first)
         while True:
             if self._due():
-                self._store()  # a run that is stopped while it is validated goes on with that
-                log.add({"step": stepper.done, **self._look(stop)})
+                self._check_weights()
+                log.add({"step": stepper.done, **self._looked(stop)})
                 if first:
                     self._draw(log.rows)
                 self._store()
@@ -178,6 +178,14 @@ class Run:
         rate: float = self.schedule((done - warmup) / (1 - warmup), self.progress.scores)
         return rate
 
+    def _looked(self, stop: Stop) -> Row:
+        """As ``_look``; a run that is stopped meanwhile goes on with that."""
+        try:
+            return self._look(stop)
+        except Stopped:
+            self._store()
+            raise
+
     def _look(self, stop: Stop) -> Row:
         """Validate the averaged weights, and keep them: always as last, at times as best."""
         scores: Row = {}
@@ -187,6 +195,7 @@ class Run:
                 scores |= self.held.scores(self.model, self.machine.device, stop)
                 own = self.held.losses(self.model, self._share(), self.machine.device)
                 scores |= {f"validation {name}": value for name, value in own.items()}
+                self._check(scores)
             mean = _mean_psnr(scores)
             earlier = self.progress.scores
             better = mean is None or mean > max(earlier, default=-inf)
@@ -230,17 +239,27 @@ class Run:
             state.store(self.job.out / "state", tensors, self.progress)
 
     def _check(self, row: Row) -> None:
-        """See that the run has not diverged."""
+        """See by losses, and by scores of a validation, that the run has not diverged."""
         fidelity = {name: v for name, v in row.items() if name.rpartition("/")[2] in FIDELITY}
         first = self.progress.first or fidelity
         self.progress = replace(self.progress, first=first)
         for name, value in row.items():
-            if not isfinite(value) or value > EXPLODED * first.get(name, inf):
-                raise GateCrossed(
-                    f"diverged: the loss {name} is {value:.3g} at step {self.stepper.done}; what "
-                    "was kept before stays: begin anew in another folder, with a lower --lr than "
-                    f"{self.job.lr:g} or with --clip 1"
-                )
+            most = EXPLODED * first.get(name.removeprefix("validation "), inf)
+            if isnan(value) or ("/" in name and (isinf(value) or value > most)):
+                raise self._diverged(f"{name} is {value:.3g}")
+
+    def _check_weights(self) -> None:
+        """See that the last update, of which no loss tells yet, has left numbers."""
+        for turn in self.model.turns(self._share()):
+            weights = (w for network in turn.learns for w in network.state_dict().values())
+            if not all(bool(weight.isfinite().all()) for weight in weights):
+                raise self._diverged(f"a weight of the {turn.name} is no finite number")
+
+    def _diverged(self, what: str) -> GateCrossed:
+        return GateCrossed(
+            f"diverged: {what} at step {self.stepper.done}; what was kept before stays: begin anew "
+            f"in another folder, with a lower --lr than {self.job.lr:g} or with --clip 1"
+        )
 
 
 def _mean(rows: Sequence[Row]) -> Row:
