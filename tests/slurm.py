@@ -36,7 +36,7 @@ SchedulerParameters=batch_sched_delay=0,sched_interval=1
 NodeName={host} NodeAddr=127.0.0.1 CPUs=2 State=UNKNOWN
 PartitionName=all Nodes=ALL Default=YES State=UP
 """
-PATIENCE = 180  # seconds, for what takes a few
+PATIENCE = 600  # seconds, for what takes a few; a busy machine takes minutes
 
 
 @dataclass(frozen=True)

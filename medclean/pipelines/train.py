@@ -29,7 +29,7 @@ from medclean.training import begin, cards, seeds, sources, state
 from medclean.training.loop import Run
 from medclean.training.machine import machine
 from medclean.training.pairs import Pairing
-from medclean.training.record import toml
+from medclean.training.record import settings
 from medclean.training.samples import Samples, batches
 from medclean.training.slices import Slices, cached
 from medclean.training.validation import Validation
@@ -101,7 +101,7 @@ def _train(job: TrainJob, log: Log, world: World) -> tuple[Path, Card]:
         samples["train"] = replace(samples["train"], others=clean)
         judges = {name: Validation(samples[name]) for name in samples}
         steps = job.length(sum(len(series.slices) for series in slices["train"].series))
-        card = cards.card_of(job, model, data, parts, noise=specs, steps=steps)
+        card = cards.card_of(job, model, data, parts, noise=specs, steps=steps, where=where)
         run = Run(job, model, where, steps=steps, card=card, held=judges.get("validation"))
         if run.resume():
             log.say(f"going on after step {run.stepper.done} of {steps}")
@@ -122,7 +122,7 @@ def _claimed(job: TrainJob, held: ExitStack) -> None:
     state.claim(job.out, values(job, "result", "form"), resume=job.resume)
     held.enter_context(hold(job.out / "state", None, "train", os.environ))
     state.tidy(job.out)
-    write_whole(job.out / "job.toml", toml(values(job)).encode())
+    write_whole(job.out / "job.toml", settings(job))
 
 
 def _cached(

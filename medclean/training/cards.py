@@ -18,10 +18,11 @@ from medclean.errors import MissingError
 from medclean.inference.constancy import reading
 from medclean.jobs._setting import values
 from medclean.jobs.train import TrainJob
-from medclean.learning.processes import rank
+from medclean.learning.processes import rank, world_size
 from medclean.models._base import Model
 from medclean.options import parse
 from medclean.signals import Stop
+from medclean.training.machine import Machine
 from medclean.training.samples import normaliser_for
 from medclean.training.validation import Validation, denoised, engine
 
@@ -38,6 +39,7 @@ def card_of(
     *,
     noise: Sequence[str],
     steps: int,
+    where: Machine,
 ) -> Card:
     """All that is known before the first step."""
     about = data.description
@@ -50,7 +52,14 @@ def card_of(
         data=list(about.get("SourceDatasets", ())) or [_unnamed(about)],
         patients={name: len({case.patient for case in cases}) for name, cases in parts.items()},
         noise=", then ".join(noise),
-        training={**_settings(job), "steps": steps, "torch": torch.__version__},
+        training={
+            **_settings(job),
+            "steps": steps,
+            "device": where.device.type,
+            "precision": where.precision,
+            "processes": world_size(),
+            "torch": torch.__version__,
+        },
         version=_version(),
         licence=str(about.get("License", "")),
     )
@@ -63,13 +72,15 @@ def judge(
 
     Beside it stand the noisy images themselves, what the weights that the run began with make of
     them, and filters that are told the true sigma. And what the network makes of the built-in slice
-    tells wherever it goes whether it still does.
+    tells wherever it goes whether it still does. What was judged before is not judged again.
 
     Returns:
         The best checkpoint, and its card.
     """
     model, card, _ = checkpoints.load(str(job.out))
     best = checkpoints.find(str(job.out))
+    if card.constancy:
+        return best, card
     card = replace(card, constancy=reading(model, card))
     if test is not None:
         model.to(device)

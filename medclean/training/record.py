@@ -13,6 +13,8 @@ from torch import Tensor
 
 from medclean.errors import DataError
 from medclean.files import write_whole
+from medclean.jobs._setting import values
+from medclean.jobs.train import TrainJob
 
 Row: TypeAlias = dict[str, float]
 
@@ -92,16 +94,22 @@ class Means:
     def take(self) -> Row:
         """The means; those that follow begin anew."""
         row = {"seconds a step": (monotonic() - self._since) / self._steps}
-        for name, values in self._losses.items():
-            row[name] = float(torch.stack(values).float().mean())
+        for name, each in self._losses.items():
+            row[name] = float(torch.stack(each).float().mean())
         self._losses, self._steps = {}, 0
         self.begin()
         return row
 
 
-def toml(values: Mapping[str, Any]) -> str:
+def settings(job: TrainJob) -> bytes:
+    """``job.toml``: all settings, with folders that mean the same wherever it is used."""
+    folders = {name: str(getattr(job, name).absolute()) for name in ("dataset", "out")}
+    return toml(values(job) | folders).encode()
+
+
+def toml(found: Mapping[str, Any]) -> str:
     """Settings as TOML that ``--config`` reads; what is None is left out."""
-    lines = [f"{key} = {_toml(value)}" for key, value in values.items() if value is not None]
+    lines = [f"{key} = {_toml(value)}" for key, value in found.items() if value is not None]
     return "\n".join(lines) + "\n"
 
 

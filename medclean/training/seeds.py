@@ -8,10 +8,9 @@ from typing import Any
 from medclean.checkpoints import Card
 from medclean.errors import UsageError
 from medclean.files import write_whole
-from medclean.jobs._setting import values
 from medclean.jobs.train import TrainJob
 from medclean.training import notes
-from medclean.training.record import toml
+from medclean.training.record import settings
 
 SUMMARY = "seeds.json"
 
@@ -42,7 +41,7 @@ def write(job: TrainJob, cards: Mapping[int, Card]) -> Path:
         WriteError: It cannot be written.
     """
     found = {"format": 1, "seeds": [*cards], "figures": summary(cards)}
-    write_whole(job.out / "job.toml", toml(values(job)).encode())
+    write_whole(job.out / "job.toml", settings(job))
     notes.write(job.out / SUMMARY, found)
     return job.out / SUMMARY
 
