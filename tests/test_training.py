@@ -43,6 +43,7 @@ from medclean.jobs.train import TrainJob
 from medclean.learning.stepper import Stepper
 from medclean.log import Log
 from medclean.models.rrg import RRG
+from medclean.pipelines._trained import each
 from medclean.pipelines.train import train
 from medclean.signals import Stop
 from medclean.training import begin, cards, curves, record, state
@@ -394,6 +395,8 @@ def test_several_seeds_are_runs_of_their_own_and_are_summed_up(unbroken, dataset
     assert (row["mean"], row["sd"]) == (pytest.approx(fmean(scores)), pytest.approx(stdev(scores)))
     settings = tomllib.loads((tmp_path / "runs" / "job.toml").read_text())
     assert (settings["seed"], settings["seeds"]) == (0, 2)
+    assert each(tmp_path / "runs") == [tmp_path / "runs" / f"seed-{seed}" for seed in (0, 1)]
+    assert each(unbroken) == [unbroken]  # as `report` takes them
     with pytest.raises(UsageError, match="holds a single training run"):
         train(job(dataset, unbroken, seeds=2), QUIET)
     begun = [path.stat().st_mtime_ns for path in sorted((tmp_path / "runs").rglob("log.csv"))]
