@@ -87,6 +87,28 @@ def test_what_finds_the_noise_starts_near_the_image(name):
     assert (model.denoise(noisy, GIVEN) - noisy).std() < 0.2 * noisy.std()
 
 
+@pytest.mark.parametrize("name", [name for name in TRAINABLE if "context" in ENTRIES[name].options])
+def test_neighbouring_slices_help_the_one_between_them(name):
+    model = tiny(name, context=3)
+    assert model.context == 3
+    one = images(model)[:1].expand(2, -1, -1, -1).clone()
+    one[1, 2] = 0.5  # beside, nothing but another neighbour
+    denoised = model.eval().denoise(one, GIVEN)
+    assert denoised.shape == (2, 1, 17, 23)
+    assert (denoised - one[:, 1:2]).std() < 0.2 * one.std()
+    assert not torch.allclose(denoised[0], denoised[1])
+    stepper, batch = Stepper(tiny(name, context=3), steps=20, lr=2e-3), next(batches())
+    batch = replace(batch, noisy=batch.noisy.repeat(1, 3, 1, 1))
+    rows = [stepper.step(iter([batch])) for _ in range(20)]
+    assert rows[-1]["generator/content"] < rows[0]["generator/content"]
+
+
+@pytest.mark.parametrize("context", [0, 2, -1])
+def test_one_slice_must_be_in_the_middle(context):
+    with pytest.raises(UsageError, match=f"context is {context}, expected 1, 3, 5"):
+        MODELS.make(f"rrg:context={context}")
+
+
 def test_a_network_predicts_the_image_or_its_noise():
     content, noise = (tiny("unet", target=target).eval() for target in ("content", "noise"))
     noisy = images(content)
@@ -260,7 +282,7 @@ def test_weighted_loss_counts_each_image_by_its_level(distance, power):
 
 def test_options_that_models_share_are_read_from_their_base():
     shape, mirnet = ENTRIES["rrg"].options, ENTRIES["mirnet"].options
-    assert len(shape) == 7
+    assert len(shape) == 8
     assert shape.items() <= ENTRIES["dgan"].options.items()
     assert shape.keys() < mirnet.keys()
     assert (shape["pool"].default, mirnet["pool"].default) == ("max", "avg")

@@ -39,11 +39,13 @@ from medclean.errors import (
 )
 from medclean.inference.constancy import difference, reading
 from medclean.jobs._setting import values
+from medclean.jobs.denoise import DenoiseJob
 from medclean.jobs.train import TrainJob
 from medclean.learning.stepper import Stepper
 from medclean.log import Log
 from medclean.models.rrg import RRG
 from medclean.pipelines._trained import each
+from medclean.pipelines.denoise import denoise
 from medclean.pipelines.train import train
 from medclean.signals import Stop
 from medclean.training import begin, cards, curves, record, state
@@ -402,6 +404,23 @@ def test_several_seeds_are_runs_of_their_own_and_are_summed_up(unbroken, dataset
     begun = [path.stat().st_mtime_ns for path in sorted((tmp_path / "runs").rglob("log.csv"))]
     train(job(dataset, tmp_path / "runs", seeds=2), QUIET)  # it is all there
     assert begun == [p.stat().st_mtime_ns for p in sorted((tmp_path / "runs").rglob("log.csv"))]
+
+
+def test_a_network_that_sees_neighbours_denoises_each_slice_beside_its_own(
+    dataset, tmp_path, no_curves
+):
+    run, out = tmp_path / "run", tmp_path / "out"
+    network = "rrg:width=4,groups=1,blocks=1,context=3"
+    train(job(dataset, run, model=network, steps=2, noise=("gaussian:sigma=0..0.3",)), QUIET)
+    study = dataset / "sub-00"
+    denoise(DenoiseJob((study,), str(run), out=out, device="cpu"), QUIET)
+    before, after = (read_volume(next(path.rglob("*.nii.gz"))) for path in (study, out))
+    beside = np.pad(before.array, ((1, 1), (0, 0), (0, 0)), mode="edge") / before.scale
+    seen = torch.from_numpy(np.stack([beside[:-2], beside[1:-1], beside[2:]], axis=1))
+    given = before.given()
+    expected = checkpoints.load(str(run)).model.eval().denoise(seen, given)[:, 0] * before.scale
+    np.testing.assert_allclose(after.array, expected, atol=1e-3)
+    assert not np.allclose(after.array, before.array, atol=1e-3)
 
 
 def test_a_weight_that_goes_by_several_names_is_stored(tmp_path):

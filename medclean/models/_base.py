@@ -16,6 +16,16 @@ _FACTS = (  # that filters state too
 )
 
 
+def check_context(context: int) -> None:
+    """Nothing, if so many slices have one in the middle.
+
+    Raises:
+        ValueError: They have not.
+    """
+    if context < 1 or context % 2 == 0:
+        raise ValueError(f"context is {context}, expected 1, 3, 5 or so")
+
+
 class Model(Learner):
     """A network, a filter (nothing to train) or a solver (learns while it denoises).
 

@@ -13,6 +13,7 @@ from medclean.losses.adversarial import GUESSING, bce, lsgan
 from medclean.losses.pixel import l1
 from medclean.models._base import Model
 from medclean.networks.critics import CNCLPatchGAN, PatchGAN
+from medclean.networks.neighbours import own
 from medclean.volume import Given
 
 Adversarial: TypeAlias = Literal["lsgan", "bce", "none"]
@@ -121,5 +122,5 @@ class Conditional(Model):
         return {"content": (self.options.l1_weight * self.weights(batch) * distances).mean()}
 
     def _judged(self, batch: Batch, candidate: Tensor, **how: Any) -> Tensor:
-        scores = self.critic(torch.cat([batch.noisy, candidate], dim=1))
+        scores = self.critic(torch.cat([own(batch.noisy), candidate], dim=1))
         return _JUDGES[self._adversarial](scores, **how)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
+from medclean.models._base import check_context
 from medclean.networks.rrg import RRGNet
 
 
@@ -18,6 +19,7 @@ class Shape:
         pool: How the fusion of streams sees a whole image.
         fusion: How streams become one.
         unshuffle: 2 to work at half the resolution with four times the input channels.
+        context: Neighbouring slices that it sees, odd; the one in the middle is denoised.
     """
 
     width: int = 16
@@ -27,6 +29,10 @@ class Shape:
     pool: Literal["max", "avg", "avgmax"] = "max"
     fusion: Literal["skff", "concat", "sum"] = "skff"
     unshuffle: Literal[1, 2] = 1
+    context: int = 1
+
+    def __post_init__(self) -> None:
+        check_context(self.context)
 
     def generator(self, **settings: Any) -> RRGNet:
         """A network of this shape; what else ``RRGNet`` takes are its settings."""

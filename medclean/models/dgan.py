@@ -58,6 +58,7 @@ class DGAN(Conditional):
         optimiser: Literal["adam", "sgdm"] = "adam"
 
         def __post_init__(self) -> None:
+            super().__post_init__()
             check_smoothing(self.smoothing)
 
     kind = "gan"
@@ -75,6 +76,7 @@ class DGAN(Conditional):
             options, generator, critic, adversarial="bce", share=1.0, distance=distance
         )
         self.stride, self.segments = generator.stride, generator.blocks
+        self.context = options.context
 
     def turns(self, progress: float) -> tuple[Turn, ...]:
         adam = {"optimiser": {"name": "adam", "betas": (self.options.momentum, 0.999)}}

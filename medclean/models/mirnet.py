@@ -35,6 +35,7 @@ class MIRNet(Model):
         mix_after: float = 1.0
 
         def __post_init__(self) -> None:
+            super().__post_init__()
             if not 0 <= self.mix_after <= 1:
                 raise ValueError(f"mix_after is {self.mix_after:g}, expected 0 to 1")
 
@@ -49,6 +50,7 @@ class MIRNet(Model):
         self.generator = options.generator(share_dau=True, activation="prelu", reduction=8)
         self.stride = self.generator.stride
         self.segments = self.generator.blocks
+        self.context = options.context
 
     def forward(self, images: Tensor, given: Given) -> Tensor:
         return self.generator(images)

@@ -25,6 +25,7 @@ class RRG(Supervised):
         generator = options.generator()
         super().__init__(options, generator)
         self.stride, self.segments = generator.stride, generator.blocks
+        self.context = options.context
 
 
 PROVIDES = RRG

@@ -8,7 +8,7 @@ from medclean.networks.norms import Norm, norm_of
 
 
 class DnCNN(nn.Sequential):
-    """Convolutions of 3 x 3 with norms between: ``(N, 1, H, W)`` to the same, any H and W.
+    """Convolutions of 3 x 3 with norms between: ``(N, context, H, W)`` to ``(N, 1, H, W)``.
 
     The weights are drawn orthogonal, five times smaller than usual, as in the authors' later code.
 
@@ -17,6 +17,7 @@ class DnCNN(nn.Sequential):
         width: Channels between them.
         activation: Makes what follows each but the last.
         norm: After each but the first and the last.
+        context: Slices that it sees.
     """
 
     def __init__(
@@ -26,8 +27,9 @@ class DnCNN(nn.Sequential):
         width: int = 64,
         activation: Callable[[], nn.Module] = nn.ReLU,
         norm: Norm = "batch",
+        context: int = 1,
     ) -> None:
-        layers: list[nn.Module] = [nn.Conv2d(1, width, 3, padding=1), activation()]
+        layers: list[nn.Module] = [nn.Conv2d(context, width, 3, padding=1), activation()]
         for _ in range(depth - 2):
             convolution = nn.Conv2d(width, width, 3, padding=1, bias=False)
             layers += [convolution, norm_of(norm, width), activation()]

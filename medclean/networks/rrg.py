@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 
 from medclean.networks.attention import DAU, SKFF, Concat, Fusion, Sum
+from medclean.networks.neighbours import own
 from medclean.networks.padding import pad_to_multiple
 from medclean.networks.pooling import Pool
 from medclean.networks.resample import resampler
@@ -17,7 +18,7 @@ Activation: TypeAlias = Literal["leaky-relu", "prelu"]
 
 
 class RRGNet(nn.Module):
-    """Adds what it learnt to subtract: ``(N, 1, H, W)`` to the same, any H and W.
+    """Adds what it learnt to subtract: ``(N, context, H, W)`` to ``(N, 1, H, W)``, any H and W.
 
     Free of norms and biases; it starts close to the identity. Of width 64 it is the generator of
     Naser and Al-Asadi; with shared units, PReLU, average pooling and ``reduction=8``, MIRNet.
@@ -33,6 +34,7 @@ class RRGNet(nn.Module):
         share_dau: One unit serves both columns of a stream, as in the official code.
         activation: Between convolutions, but in channel attention.
         reduction: Channels to hidden ones in SKFF.
+        context: Slices that it sees, odd; it denoises the one in the middle.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class RRGNet(nn.Module):
         share_dau: bool = False,
         activation: Activation = "leaky-relu",
         reduction: int = 4,
+        context: int = 1,
     ) -> None:
         super().__init__()
         self.unshuffle = unshuffle
@@ -71,7 +74,7 @@ class RRGNet(nn.Module):
             columns=1 if share_dau else 2,
             activation=make,
         )
-        self.enter = nn.Conv2d(unshuffle**2, widths[0], 3, padding=1, bias=False)
+        self.enter = nn.Conv2d(context * unshuffle**2, widths[0], 3, padding=1, bias=False)
         self.groups = nn.Sequential(
             *(RRG(widths[0], [block() for _ in range(blocks)]) for _ in range(groups))
         )
@@ -94,7 +97,7 @@ class RRGNet(nn.Module):
             change = self.leave(features.to(self.leave.weight.dtype))
             if self.unshuffle > 1:
                 change = pixel_shuffle(change, self.unshuffle)
-            return noisy + change[..., :height, :width]
+            return own(noisy) + change[..., :height, :width]
 
 
 class RRG(nn.Module):
