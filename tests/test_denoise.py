@@ -26,6 +26,7 @@ from medclean.log import Log
 from medclean.models._base import Model
 from medclean.models._filter import Filter
 from medclean.pipelines.denoise import denoise
+from medclean.pipelines.dry_run import dry_run
 
 
 class Fragile(Filter):
@@ -424,6 +425,36 @@ def test_a_network_without_weights_for_a_modality_is_a_reason_to_skip(study, tmp
     assert "no weights of dgan for CT" in reasons["ct/0001.dcm"]
     assert run(study / "ct", tmp_path / "ct", "dgan").exit == Exit.MISSING
     assert run(study / "ct", tmp_path / "forced", "dgan", force=True).exit == Exit.DONE
+
+
+@pytest.mark.parametrize(
+    ("model", "taken", "why"),
+    [
+        ("tv:noise=rician", {"MR"}, "noise=rician is that of magnitude MR images, and these are"),
+        ("tv:sigma=20HU", {"CT"}, "sigma is in HU, expected % or"),
+        ("tv:sigma=2%", {"MR", "CT", "PT", ""}, None),
+    ],
+)
+def test_noise_that_a_series_cannot_have_is_a_reason_to_skip(study, tmp_path, model, taken, why):
+    volume = np.random.default_rng(0).normal(0, 500, (9, 8, 3)).astype(np.int16)  # a CT's, perhaps
+    nibabel.save(nibabel.Nifti1Image(volume, np.eye(4)), study / "a.nii.gz")
+    out = tmp_path / "out"
+    foreseen = dry_run(DenoiseJob((study,), model, out=out), Log(quiet=True))
+    assert (run(study, out, model).exit, foreseen.exit) == (Exit.DONE, Exit.DONE)
+    assert {row.modality for row in foreseen.series if row.will == "denoise"} == taken
+    assert all(why in row.reason for row in foreseen.series if row.will == "skip")
+    inputs = {line["path"]: line for line in manifest(out)["inputs"]}
+    for path in foreseen.inputs:
+        done = "done" if path.status == "pending" else path.status
+        assert (inputs[path.path]["status"], inputs[path.path]["reason"]) == (done, path.reason)
+
+
+def test_rician_noise_is_none_of_phases(tmp_path):
+    how = {"modality": "MR", "ImageType": ["ORIGINAL", "PRIMARY", "P", "ND"]}
+    dicoms.series(tmp_path / "study", 2, **how)
+    done = run(tmp_path / "study", tmp_path / "out", "adf:noise=rician", include=("phase",))
+    assert done.exit == Exit.NOTHING_TO_DO
+    assert run(tmp_path / "study", tmp_path / "o", "adf", include=("phase",)).exit == Exit.DONE
 
 
 def test_a_network_that_has_no_weights_at_all(study, tmp_path):

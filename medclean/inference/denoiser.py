@@ -12,6 +12,7 @@ from medclean.checkpoints import Loaded
 from medclean.device import Precision
 from medclean.errors import UsageError, unknown
 from medclean.models._filter import Filter
+from medclean.models._told import Told
 from medclean.options import parse
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ class Denoiser:
         if series.bare and self.name != "identity":
             return f"{series.bare}: {BARE}"
         if self.plain:
-            return None
+            return self._misfit(series) or None
         if series.modality in self.trained:
             unseen = tuple(kind for kind in series.kinds if kind != OWN)
             return self._unseen(unseen) if unseen and not self.force else None
@@ -101,6 +102,15 @@ class Denoiser:
         known = " and ".join(self.trained)
         modality = series.modality or "images of unknown modality (say --modality)"
         return f"no weights of {self.name} for {modality}; those for {known} need --force"
+
+    def _misfit(self, series: Series) -> str:
+        """Why the noise that a filter is told of is none of a series."""
+        told = self.plain.options if self.plain else None
+        if not isinstance(told, Told):
+            return ""
+        magnitude = "phase" not in series.kinds
+        why = told.misfit(series.modality, series.unit, magnitude=magnitude)
+        return why and f"{self.name}: {why}"
 
     def _unseen(self, kinds: tuple[str, ...]) -> str:
         return f"{self.name} was not trained on {' or '.join(kinds)} images: needs --force"

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medclean.errors import UsageError
-from medclean.physics.signal.rician import restore, stabilise
 from medclean.volume import Given, Image, Level, level_of
 
 Remove: TypeAlias = Callable[[NDArray[Any], float], NDArray[Any]]  # Gaussian noise of a sigma
@@ -20,7 +19,7 @@ class Told:
 
     Attributes:
         sigma: Noise level: a fraction of the scale, or with a unit; none: measured.
-        noise: rician for magnitude images: made even, removed, and its bias with it.
+        noise: rician for magnitude MR alone: made even, removed, and its bias with it.
     """
 
     sigma: Level | None = None
@@ -29,6 +28,21 @@ class Told:
     def __post_init__(self) -> None:
         if self.sigma is not None:
             level_of(self.sigma)
+
+    def misfit(self, modality: str, unit: str, *, magnitude: bool = True) -> str:
+        """Why images cannot have this noise; ``""`` where they can.
+
+        Args:
+            modality: ``"MR"``, ``"CT"`` or ``"PT"``; ``""`` where nobody said.
+            unit: Of their values.
+            magnitude: Whether they are not phases, nor real or imaginary parts.
+        """
+        if self.noise == "rician" and not (modality == "MR" and magnitude):
+            these = modality or "of unknown modality (say --modality)"
+            these = these if magnitude else "phase, real or imaginary parts"
+            return f"noise=rician is that of magnitude MR images, and these are {these}"
+        stated = "" if self.sigma is None else level_of(self.sigma)[1]
+        return "" if stated in ("", "%", unit) else f"sigma is in {stated}, expected % or {unit}"
 
     def each_slice(self, images: Image, given: Given, *, name: str, remove: Remove) -> Image:
         """Denoise the slices of ``(N, 1, H, W)`` one by one.
@@ -54,6 +68,8 @@ class Told:
         if sigma <= 0:
             return image
         if self.noise == "rician":
+            from medclean.physics.signal.rician import restore, stabilise  # takes long to import
+
             result = restore(remove(stabilise(image, sigma), 1.0), sigma)
         else:
             result = remove(image, sigma)

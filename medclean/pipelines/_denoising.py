@@ -111,7 +111,8 @@ class Denoising:
     def refusal(self, series: Series) -> Refusal | None:
         """What the model says; weights that are missing count as such."""
         why = self.denoiser.refusal(series)
-        otherwise = Exit.NOTHING_TO_DO if series.bare else Exit.MISSING
+        plain = series.bare or self.denoiser.plain
+        otherwise = Exit.NOTHING_TO_DO if plain else Exit.MISSING
         return Refusal(why, otherwise) if why else None
 
     def fault(self, series: Series) -> str:
