@@ -217,6 +217,14 @@ def test_a_slope_that_is_no_number_is_refused(tmp_path, slope):
         pixels_of(path)
 
 
+@pytest.mark.parametrize(("number", "reason"), [(0.0, "is 0"), (float("nan"), "no finite number")])
+def test_a_float_for_a_slope_means_no_more_than_a_text(tmp_path, number, reason):
+    data = dicoms.image(slope=None)
+    data.add_new("RescaleSlope", "FD", number)
+    with pytest.raises(DataError, match=reason):
+        pixels_of(dicoms.save(data, tmp_path / "a"))
+
+
 def test_damaged_pixels_fail_without_a_warning(tmp_path, capfd):
     path = dicoms.save(dicoms.image(), tmp_path / "a", uids.JPEG2000Lossless)
     path.write_bytes(path.read_bytes().replace(b"\xff\x4f\xff\x51", b"none"))

@@ -179,7 +179,9 @@ def test_what_speaks_of_the_source_s_values_is_gone(tmp_path):
     assert (made["SmallestImagePixelValue"].VR, made.SmallestImagePixelValue) == ("SS", 0)
 
 
-@pytest.mark.parametrize(("reach", "slope", "width"), [(0, 1, 2), (7, 1, 20), (300, -0.001, 1)])
+@pytest.mark.parametrize(
+    ("reach", "slope", "width"), [(0, 1, 2), (7, 1, 20), (300, -0.001, 1), (7, 1e308, 1e307)]
+)
 def test_windows_are_round_and_symmetric(reach, slope, width):
     removed = np.full((1, 10, 10), -reach, np.int16)
     assert window(removed, slope) == pytest.approx(width)

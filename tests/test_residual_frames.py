@@ -131,6 +131,33 @@ def test_each_frame_has_the_window_of_its_own_differences(tmp_path):
     assert not {"WindowCenter", "WindowWidth"} & {element.keyword for element in removed}
 
 
+@pytest.mark.parametrize("vr", ["FD", "FL"])
+@pytest.mark.parametrize("place", ["frames", "whole", "classic"])
+def test_a_slope_that_is_written_as_a_float_is_one(tmp_path, vr, place):
+    """No DS, as the standard has it: it is kept as it stands, and means what it says."""
+    stored, study, out = noisy(), tmp_path / "study", tmp_path / "out"
+    if place == "classic":
+        data = stating = dicoms.image(stored[0], modality="MR", bits=12)
+    else:
+        values = macro(RescaleType="US")
+        data = enhanced([frame(2.5 * n) for n in range(3)], stored, shared={VALUES: values})
+        data.pop("RescaleIntercept", None)
+        stating = values[0] if place == "frames" else data
+    for keyword, number in {"RescaleSlope": 2.5, "RescaleIntercept": 0.0}.items():
+        stating.pop(keyword, None)
+        stating.add_new(keyword, vr, number)
+    dicoms.save(data, study / "a.dcm")
+    (series,) = series_in(study)
+    np.testing.assert_allclose(formats.read(study, series, 0).real[0], stored[0] * 2.5)
+    assert run(study, out).exit == Exit.DONE
+    source, denoised, removed = triple(study, out)
+    both = denoised.pixel_array.astype(int) + removed.pixel_array
+    np.testing.assert_array_equal(both, source.pixel_array)
+    said = [removed] if place == "classic" else macros(removed, VALUES)
+    assert {(item["RescaleSlope"].VR, item.RescaleSlope) for item in said} == {(vr, 2.5)}
+    assert {item.RescaleIntercept for item in said} == {0}
+
+
 def test_what_is_alike_is_said_once(tmp_path):
     data = enhanced([frame(0.0), frame(2.5)], shared={VALUES: scaled("3", "-1024")}, modality="CT")
     made = Derived(tmp_path, data, step=REMOVED, result=np.zeros((2, 9, 8), np.float32))

@@ -212,6 +212,7 @@ BREAKS = [
     (lambda data: data.pop(0x00191004), "private elements"),
     (set_to("PatientComments", "Odd"), "unchanged"),
     (set_to("WindowCenter", "50"), "unchanged"),
+    (set_to("WindowCenter", "inf"), "texts"),
     (set_to("RescaleSlope", "2"), "unchanged"),
     (removed("ReferencedImageSequence"), "unchanged"),
     (set_to("ImageComments", "denoised"), "unchanged"),

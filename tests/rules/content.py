@@ -72,6 +72,7 @@ LIMITS = {
     "AE": 16,
     "LT": 10240,
 }
+_DECIMAL = re.compile(r" *([+-]?(\d+\.?\d*|\.\d+)([Ee][+-]?\d+)?)? *")
 _LOSSY = {
     *(JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless),
     *("1.2.840.10008.1.2.4.53", "1.2.840.10008.1.2.4.55"),
@@ -168,6 +169,8 @@ def _wrong_texts(data: Dataset, tags: Iterable[int]) -> Iterator[tuple[str, str,
                 yield element.keyword, text, f"is longer than {element.VR} allows"
             if element.VR == "CS" and not re.fullmatch(r"[A-Z0-9 _\\]*", text):
                 yield element.keyword, text, "has characters that CS has not"
+            if element.VR == "DS" and not all(map(_DECIMAL.fullmatch, values)):
+                yield element.keyword, text, "is no decimal number"
             if element.VR == "UI" and not re.fullmatch(r"[0-9.\\]*", text):
                 yield element.keyword, text, "is no UID"
 

@@ -186,9 +186,8 @@ def _exactly(count: int, data: Elements, keyword: str) -> tuple[float, ...] | No
 
 def _scale(values: Elements, keyword: str) -> float | None:
     """A slope or intercept; not a number where what stands there is none."""
-    if not values.text(keyword):
-        return None
-    return next(iter(numbers(values, keyword)), nan)
+    absent = nan if values.text(keyword) else None
+    return next(iter(numbers(values, keyword)), absent)
 
 
 def _contrast(groups: Groups) -> tuple[Hashable, ...]:

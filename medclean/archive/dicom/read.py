@@ -26,7 +26,7 @@ from medclean.archive.dicom.stored import (
     storable,
 )
 from medclean.archive.dicom.transcode import Opened
-from medclean.archive.dicom.values import Values, number, text, unsigned, vendor_scale
+from medclean.archive.dicom.values import Values, scale, unsigned, vendor_scale
 from medclean.archive.numbers import Encoding, Pixels
 from medclean.archive.series import Series, digest_of
 from medclean.errors import DataError
@@ -232,16 +232,16 @@ def _scales(
                 "Rescale Slope is 0, so that all pixels mean the same; expected another"
             )
         if vendor_units:
-            scale = slope * (image.vendor_scale or 1.0)
-            slope, intercept = slope / scale, intercept / scale
+            both = slope * (image.vendor_scale or 1.0)
+            slope, intercept = slope / both, intercept / both
         scales.append((slope, intercept))
     return scales
 
 
 def _stated(facts: Values, keyword: str, absent: float) -> float:
-    if not text(facts, keyword):
-        return absent
-    stated = number(facts, keyword)
+    stated = scale(facts, keyword)
     if stated is None:
+        return absent
+    if not isfinite(stated):
         raise DataError(f"{keyword} is no finite number")
     return stated

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.uid import CTImageStorage
 
-from medclean.archive.dicom.elements import Changes, Elements, Item, Value
+from medclean.archive.dicom.elements import Changes, Elements, Item, Value, tag_of
 from medclean.archive.dicom.frames import MULTI_FRAME
-from medclean.archive.dicom.functional import PER_FRAME, UNASSIGNED, groups_of
+from medclean.archive.dicom.functional import PER_FRAME, UNASSIGNED, groups_of, numbers
 from medclean.archive.dicom.multiframe import Revision, without
 from medclean.archive.dicom.plan import Plan, Source
 from medclean.archive.dicom.uids import instance_uid, series_uid
@@ -21,6 +21,7 @@ from medclean.archive.numbers import Stored
 from medclean.archive.series import Series
 
 SHOWN = 99  # percent of the pixels that the window shows without clipping
+WIDEST = 1e307  # ten times as much is a number still
 _REAL_WORLD = "RealWorldValueMappingSequence"
 _GONE = (  # what speaks of the source's values and not of differences between them
     "PixelPaddingValue",
@@ -81,8 +82,7 @@ def residual(source: Elements, sop_class: str, stored: Stored, derived: Changes)
     }
     if modality := MULTI_FRAME.get(sop_class):
         return changes | _of_frames(source, modality == "CT", stored.array, derived)
-    slope = "1" if _SLOPE in rescale else source.text(_SLOPE)
-    changes.update(_windowed(stored.array, slope).items())
+    changes.update(_windowed(stored.array, 1.0 if _SLOPE in rescale else _slope(source)).items())
     return changes
 
 
@@ -96,7 +96,7 @@ def window(removed: NDArray[np.integer], slope: float) -> float:
         slope: Real-world units a stored one.
     """
     reach = float(np.percentile(np.abs(removed.astype(np.int32)), SHOWN))
-    least = 2 * max(reach, 1.0) * abs(slope)
+    least = min(2 * max(reach, 1.0) * abs(slope), WIDEST)
     power = 10.0 ** np.floor(np.log10(least))
     return next(float(power * step) for step in (1, 2, 5, 10) if power * step >= least)
 
@@ -108,15 +108,19 @@ def _of_frames(
     if PER_FRAME not in derived:
         return {}
     revision, frames = Revision.of(source, derived), range(len(removed))
-    common = source.text(_SLOPE)  # of frames that state none
-    slopes = [group.macro(_VALUES).text(_SLOPE) or common for group in groups_of(source)]
+    common: Changes = {}  # of frames that state none
+    if source.text(_SLOPE):
+        slope = source.spans[tag_of(_SLOPE)].vr or "DS", source.value(_SLOPE)
+        common = {_SLOPE: slope, "RescaleIntercept": "0"}
+    macros = [group.macro(_VALUES) for group in groups_of(source)]
+    slopes = [_slope(values if values.text(_SLOPE) else source) for values in macros]
 
     def rescaled(items: list[bytes], _: int) -> list[Item]:
         if not (items or is_ct):
             return []
         whole = items[0] if items else b""
         values = Elements(whole, 0, len(whole), source.explicit)
-        stated: Changes = {} if values.text(_SLOPE) or not common else {_SLOPE: common}
+        stated = {} if values.text(_SLOPE) else common
         return [values.patched({**_rescale(values, is_ct=is_ct), **stated})]
 
     def windowed(_: list[bytes], number: int) -> list[Item]:
@@ -130,10 +134,14 @@ def _of_frames(
     return revision.changes
 
 
-def _windowed(removed: NDArray[np.integer], slope: str) -> Mapping[str, Value]:
+def _slope(values: Elements) -> float:
+    """The first slope that is stated; the reader has found it to be one."""
+    return next(iter(numbers(values, _SLOPE)), 1.0)
+
+
+def _windowed(removed: NDArray[np.integer], slope: float) -> Mapping[str, Value]:
     """A window around 0; of linear ones only the exact is symmetric, and may be narrower than 1."""
-    first = slope.partition("\\")[0]
-    width = window(removed, float(first or 1))
+    width = window(removed, slope)
     return dict(zip(_WINDOW, ("0", f"{width:g}", "LINEAR_EXACT"), strict=True))
 
 

@@ -6,7 +6,7 @@ who need another. Text is taken as ASCII: only code strings, UIDs, dates and num
 
 import re
 from collections.abc import Sequence
-from math import isfinite
+from math import isfinite, nan
 from struct import unpack
 from sys import intern
 from typing import NamedTuple, Protocol
@@ -149,6 +149,19 @@ def reals(data: Values, key: Key, count: int) -> tuple[float, ...] | None:
     order = "<" if element.is_little_endian else ">"
     values = unpack(f"{order}{count}{kind}", element.value)
     return values if all(map(isfinite, values)) else None
+
+
+def scale(data: Values, key: Key) -> float | None:
+    """A slope or an intercept, nan where what stands there is none; None where nothing does.
+
+    It is a DS; a float that somebody wrote instead says the same.
+    """
+    element = data.get(tag_of(key))
+    binary = element is not None and element.VR in ("FL", "FD") and element.value
+    if not (binary or text(data, key)):
+        return None
+    found = real(data, key) if binary else number(data, key)
+    return nan if found is None else found
 
 
 def vendor_scale(data: Values) -> float | None:
