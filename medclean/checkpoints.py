@@ -80,6 +80,12 @@ def shipped() -> dict[str, Card]:
     return {path.stem: read_card(path) for path in sorted(SHIPPED.glob("*.json"))}
 
 
+def stems() -> list[str]:
+    """The names of the checkpoints that come with medclean, also of one that lacks a file."""
+    files = (path for path in SHIPPED.iterdir() if path.suffix in (".json", ".safetensors"))
+    return sorted({path.stem for path in files})
+
+
 def pick(name: str, modality: str) -> Path:
     """The shipped checkpoint of a model for a modality.
 

@@ -28,18 +28,28 @@ class Share(NamedTuple):
     threads: int
 
 
+def parse(asked: str) -> tuple[str, str]:
+    """The kind of device that a word names, and its number, ``""`` where it names none.
+
+    Raises:
+        UsageError: The word is none of ``auto``, ``cpu``, ``cuda``, ``cuda:N`` and ``mps``.
+    """
+    kind, _, number = asked.partition(":")
+    if kind not in _KINDS or (number and not (kind == "cuda" and number.isdecimal())):
+        raise UsageError(f"no device {asked!r}; expected {', '.join(_KINDS)}")
+    return kind, number
+
+
 def choose(asked: str) -> "torch.device":
     """The device that a word means: auto is the first GPU, or the processor where there is none.
 
     Raises:
-        UsageError: The word is none of ``auto``, ``cpu``, ``cuda``, ``cuda:N`` and ``mps``.
+        UsageError: See ``parse``.
         MissingError: This machine does not have that device.
     """
     import torch
 
-    kind, _, number = asked.partition(":")
-    if kind not in _KINDS or (number and not (kind == "cuda" and number.isdecimal())):
-        raise UsageError(f"no device {asked!r}; expected {', '.join(_KINDS)}")
+    kind, number = parse(asked)
     cards = torch.cuda.device_count() if torch.cuda.is_available() else 0
     has_mps = torch.backends.mps.is_available()
     if kind == "auto":

@@ -1,6 +1,7 @@
 """What medclean says about the machine."""
 
 import json
+import shutil
 from concurrent.futures import Future
 from dataclasses import replace
 
@@ -82,6 +83,47 @@ def test_other_weights_are_found_though_their_hash_is_right(monkeypatch, tmp_pat
     assert [finding.state for finding in doctor.weights()] == ["ok"]
     (finding,) = doctor.constancy("dgan-mr", "cpu")
     assert finding.state == "missing"
+
+
+def flipped(path, at):
+    """A file with another lowest bit of one byte."""
+    content = bytearray(path.read_bytes())
+    content[at] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.fixture
+def copied(monkeypatch, tmp_path):
+    """A folder with a copy of what is shipped, in its place."""
+    shutil.copytree(checkpoints.SHIPPED, tmp_path / "weights")
+    monkeypatch.setattr(checkpoints, "SHIPPED", tmp_path / "weights")
+    return tmp_path / "weights"
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda folder: flipped(folder / "dgan-mr.safetensors", 3),
+        lambda folder: flipped(folder / "dgan-mr.safetensors", -1),
+        lambda folder: flipped(folder / "dgan-mr.json", 0),  # "z" in the place of "{"
+        lambda folder: flipped(folder / "dgan-mr.json", 5),  # of "model"
+        lambda folder: flipped(folder / "dgan-mr.json", 14),  # of "dgan"
+        lambda folder: (folder / "dgan-mr.json").unlink(),
+        lambda folder: (folder / "dgan-mr.safetensors").unlink(),
+    ],
+)
+@pytest.mark.usefixtures("no_processes")
+def test_one_bit_is_found_and_all_else_is_told_too(monkeypatch, copied, damage):
+    monkeypatch.setattr(doctor, "codecs", doctor.disk)  # which takes no time
+    damage(copied)
+    found = doctor.doctor(("cpu",))
+    assert "missing" in {finding.state for finding in found if "dgan-mr" in finding.what}
+    assert {"python", "device", "dcm2niix", "disk"} <= {finding.what for finding in found}
+
+
+def test_a_word_that_is_no_device_is_a_wrong_request():
+    with pytest.raises(UsageError, match="no device 'gpu'"):
+        doctor.doctor(("gpu",))
 
 
 def test_a_card_without_values_is_no_failure(monkeypatch, tmp_path):

@@ -16,7 +16,7 @@ from typing import Literal, NamedTuple, TypeAlias
 from medclean import checkpoints, device
 from medclean.archive.nifti import dcm2niix as converter
 from medclean.archive.workers import Workers
-from medclean.errors import MedcleanError, MissingError, UsageError
+from medclean.errors import MedcleanError, MissingError
 from medclean.files import sha256_of
 
 _PIP = "python -m pip install"
@@ -55,10 +55,12 @@ def doctor(self_test: Sequence[str] = ()) -> list[Finding]:
     Raises:
         UsageError: A device goes by no such name.
     """
+    for where in self_test:
+        device.parse(where)
     looks: dict[str, Look] = {
         look.__name__: look for look in (python, packages, compute, codecs, dcm2niix, weights, disk)
     }
-    for stem, where in product(checkpoints.shipped(), self_test):
+    for stem, where in product(checkpoints.stems(), self_test):
         looks[f"self-test of {stem} on {where}"] = partial(constancy, stem, where)
     with Workers(2, seconds=120, limit_bytes=_SPACE) as workers:
         futures = [(name, workers.submit(look)) for name, look in looks.items()]
@@ -129,11 +131,11 @@ def dcm2niix() -> list[Finding]:
 
 def weights() -> list[Finding]:
     """The shipped checkpoints, and whether each is the one that its card means."""
-    cards = checkpoints.shipped()
-    if not cards:
+    stems = checkpoints.stems()
+    if not stems:
         step = "train with `medclean train`, and give the run's folder as --model"
         return [Finding("weights", "note", "none are shipped", step)]
-    return [_checkpoint(checkpoints.SHIPPED / f"{stem}.safetensors", cards[stem]) for stem in cards]
+    return [_checkpoint(checkpoints.SHIPPED / f"{stem}.safetensors") for stem in stems]
 
 
 def constancy(stem: str, where: str) -> list[Finding]:
@@ -166,8 +168,6 @@ def disk() -> list[Finding]:
 def _seen(name: str, future: "Future[list[Finding]]") -> list[Finding]:
     try:
         return future.result()
-    except UsageError:
-        raise
     except MissingError as error:  # which says itself what to do
         return [Finding(name, "missing", str(error))]
     except MedcleanError as error:
@@ -183,7 +183,11 @@ def _package(name: str) -> Finding:
         return Finding(name, "missing", "not installed", f"{_PIP} {name}")
 
 
-def _checkpoint(path: Path, card: checkpoints.Card) -> Finding:
+def _checkpoint(path: Path) -> Finding:
+    try:
+        card = checkpoints.read_card(path)
+    except MissingError as error:
+        return Finding(path.stem, "missing", str(error), _AGAIN)
     if not path.is_file():
         return Finding(path.stem, "missing", f"no {path.name} beside its card", _AGAIN)
     if sha256_of(path) != card.sha256:
