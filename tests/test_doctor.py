@@ -2,8 +2,10 @@
 
 import json
 import shutil
+from base64 import urlsafe_b64encode
 from concurrent.futures import Future
 from dataclasses import replace
+from hashlib import sha256
 
 import pytest
 import torch
@@ -119,6 +121,24 @@ def test_one_bit_is_found_and_all_else_is_told_too(monkeypatch, copied, damage):
     found = doctor.doctor(("cpu",))
     assert "missing" in {finding.state for finding in found if "dgan-mr" in finding.what}
     assert {"python", "device", "dcm2niix", "disk"} <= {finding.what for finding in found}
+
+
+@pytest.mark.parametrize(("damage", "state"), [(False, "ok"), (True, "missing")])
+def test_files_that_are_not_as_they_were_installed_are_found(monkeypatch, copied, damage, state):
+    lines = []
+    for path in copied.iterdir():
+        digest = urlsafe_b64encode(sha256(path.read_bytes()).digest()).rstrip(b"=").decode()
+        lines.append(f"weights/{path.name},sha256={digest},{path.stat().st_size}")
+    info = copied.parent / "medclean-0.1.dist-info"
+    info.mkdir()
+    (info / "RECORD").write_text("\n".join([*lines, "medclean-0.1.dist-info/RECORD,,"]))
+    (info / "METADATA").write_text("Name: medclean\nVersion: 0.1\n")
+    monkeypatch.syspath_prepend(copied.parent)
+    if damage:
+        flipped(copied / "dgan-mr.json", (copied / "dgan-mr.json").read_bytes().index(b"Apache"))
+    (finding,) = doctor.files()
+    assert (finding.state, bool(finding.mend)) == (state, damage)
+    assert ("weights/dgan-mr.json" in finding.found) == damage
 
 
 def test_a_word_that_is_no_device_is_a_wrong_request():

@@ -5,6 +5,7 @@ import platform
 import re
 import shutil
 import subprocess
+from base64 import urlsafe_b64decode
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
@@ -58,7 +59,8 @@ def doctor(self_test: Sequence[str] = ()) -> list[Finding]:
     for where in self_test:
         device.parse(where)
     looks: dict[str, Look] = {
-        look.__name__: look for look in (python, packages, compute, codecs, dcm2niix, weights, disk)
+        look.__name__: look
+        for look in (python, packages, files, compute, codecs, dcm2niix, weights, disk)
     }
     for stem, where in product(checkpoints.stems(), self_test):
         looks[f"self-test of {stem} on {where}"] = partial(constancy, stem, where)
@@ -87,6 +89,19 @@ def packages() -> list[Finding]:
         ]
     names = [re.split(r"[^\w.-]", line)[0] for line in requirements if "extra ==" not in line]
     return [_package(name) for name in ("medclean", *names)]
+
+
+def files() -> list[Finding]:
+    """Whether medclean's own files are as they were installed, its cards among them."""
+    try:
+        stated = [file for file in metadata.files("medclean") or [] if file.hash]
+    except metadata.PackageNotFoundError:
+        return []  # which `packages` says
+    other = [str(file) for file in stated if not _is_as_installed(file)]
+    if other:
+        found = f"{len(other)} of {len(stated)} are not as they were installed, such as {other[0]}"
+        return [Finding("files", "missing", found, _AGAIN)]
+    return [Finding("files", "ok", f"{len(stated)} are as they were installed")]
 
 
 def compute() -> list[Finding]:
@@ -181,6 +196,14 @@ def _package(name: str) -> Finding:
         return Finding(name, "ok", metadata.version(name))
     except metadata.PackageNotFoundError:
         return Finding(name, "missing", "not installed", f"{_PIP} {name}")
+
+
+def _is_as_installed(file: metadata.PackagePath) -> bool:
+    path = Path(str(file.locate()))
+    if not path.is_file() or not file.hash or file.hash.mode != "sha256":
+        return path.is_file()
+    stated = urlsafe_b64decode(f"{file.hash.value}==").hex()
+    return sha256_of(path) == stated
 
 
 def _checkpoint(path: Path) -> Finding:
