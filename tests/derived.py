@@ -78,7 +78,7 @@ class Derived:
         self.to.parent.mkdir(parents=True)
         if data is not None:
             dicoms.save(data, self.root / "a.dcm", SYNTAXES.get(syntax, syntax))
-        (self.series,) = series_in(self.root)
+        (self.series,) = series_in(self.root, how.pop("include", ("all",)))
         result = how.pop("result", None)
         self.plan = plan(self.series, step, syntax=wanted, **how)
         self.written = rewrite(self.root, self.series, 0, self.plan, self.to, result)

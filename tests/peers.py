@@ -25,6 +25,8 @@ from pydicom.uid import (
     PositronEmissionTomographyImageStorage,
 )
 
+from rules.pair import derivations
+
 _KNOWN = {  # classes that are denoised without being asked for
     *(CTImageStorage, MRImageStorage, PositronEmissionTomographyImageStorage),
     *(EnhancedCTImageStorage, EnhancedMRImageStorage, EnhancedPETImageStorage),
@@ -41,12 +43,14 @@ class Forgiven(NamedTuple):
         why: The reason.
         residual: Only of residuals.
         other: Only of classes that are no CT, MR or PET, let in by ``--include``.
+        passed: Only of multi-frame objects whose first frame went through unchanged.
     """
 
     said: str
     why: str
     residual: bool = False
     other: bool = False
+    passed: bool = False
 
 
 FORGIVEN = (
@@ -72,6 +76,11 @@ FORGIVEN = (
         "Without a window nobody would see differences.",
         residual=True,
         other=True,
+    ),
+    Forgiven(
+        "SourceImageEvidenceSequence.*condition unsatisfied|does not reference Instances$",
+        "dciodvfy looks for references in the first frame, which has none; the others have.",
+        passed=True,
     ),
 )
 
@@ -116,7 +125,12 @@ def news(source, derived, *, residual=False):
     """
     before, after = (pydicom.dcmread(path, force=True) for path in (source, derived))
     other = after.SOPClassUID not in _KNOWN
-    forgiven = [f.said for f in FORGIVEN if f.residual <= residual and f.other <= other]
+    passed = derivations(after)[:1] == [[]]
+    forgiven = [
+        f.said
+        for f in FORGIVEN
+        if f.residual <= residual and f.other <= other and f.passed <= passed
+    ]
     with TemporaryDirectory() as folder:
         old = complaints(legible(source, Path(folder, "source.dcm")))
         new = complaints(legible(derived, Path(folder, "derived.dcm"))) - old

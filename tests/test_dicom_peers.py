@@ -22,7 +22,7 @@ from medclean.errors import DataError, Exit
 from medclean.jobs.denoise import DenoiseJob
 from medclean.log import Log
 from medclean.pipelines.denoise import denoise
-from multiframes import enhanced, frame, macro
+from multiframes import TYPES, enhanced, frame, macro, typed
 from peers import complaints, news, program
 from rules.pair import frame_items
 
@@ -59,6 +59,19 @@ def test_dciodvfy_finds_nothing_new_in_multi_frame(tmp_path, modality, syntax):
         tmp_path / "removed", data, syntax=syntax, step=REMOVED, result=np.zeros((3, 9, 8), "f4")
     )
     assert not news(removed.root / "a.dcm", removed.to, residual=True)
+
+
+@pytest.mark.parametrize("modality", CLASSIC)
+@pytest.mark.parametrize("place", range(3))
+def test_dciodvfy_finds_nothing_new_where_a_frame_went_through_unchanged(tmp_path, modality, place):
+    kinds = [{TYPES[modality]: typed("ORIGINAL", "PRIMARY", "VOLUME", "NONE")} for _ in range(3)]
+    kinds[place][TYPES[modality]][0].FrameType = ["ORIGINAL", "PRIMARY", "LOCALIZER", "NONE"]
+    frames = [frame(2.5 * number, **kind) for number, kind in enumerate(kinds)]
+    shared = FRAME_ANATOMY | {TYPES[modality]: None}
+    data = enhanced(frames, modality=modality, shared=shared)
+    made = Derived(tmp_path, data, include=())
+    assert made.series.instances[0].passed == (place,)
+    assert not news(made.root / "a.dcm", made.to)
 
 
 @pytest.mark.parametrize("modality", ["CT", "MR"])

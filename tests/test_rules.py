@@ -528,6 +528,7 @@ ENHANCED = [
         {"frame type"},
     ),
     (of_frame(no_such_frame), {"derivation image"}),
+    (of_frame(removed("DerivationImageSequence")), {"functional groups"}),
     (of_frame(twice("DerivationImageSequence")), {"derivation image", "derivation code"}),
     (of_frame(within("DerivationImageSequence", "SourceImageSequence", [])), {"derivation image"}),
     (

@@ -21,8 +21,17 @@ def groups(pair: Pair) -> Iterator[Broken]:
     frames = sequence(pair.derived, "PerFrameFunctionalGroupsSequence")
     for keyword in sorted(shared & {e.keyword for frame in frames for e in frame} - {""}):
         yield Broken("functional groups", f"{keyword} stands in shared and per-frame groups")
+    before = sequence(pair.source, "PerFrameFunctionalGroupsSequence")
+    for keyword in sorted(_of_some(frames) - _of_some(before)):
+        yield Broken("functional groups", f"{keyword} stands in some frames, and not in others")
     if frames and len(frames) != int(text_of(pair.derived, "NumberOfFrames") or 1):
         yield Broken("functional groups", "there are not as many as frames")
+
+
+def _of_some(frames: list[Dataset]) -> set[str]:
+    """Macros that some frames have and others have not."""
+    stated = [{element.keyword for element in frame} - {""} for frame in frames]
+    return set().union(*stated) - set(stated[0]).intersection(*stated) if stated else set()
 
 
 def frames(pair: Pair) -> Iterator[Broken]:

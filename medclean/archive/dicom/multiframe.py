@@ -36,6 +36,7 @@ _UNUSED = (  # of modules that these objects do not have: General Image, VOI LUT
 _OVERLAYS = range(0x6000, 0x6100)
 _CONCATENATION = ("ConcatenationUID", "SOPInstanceUIDOfConcatenationSource")
 _DERIVATION = "DerivationImageSequence"
+_EMPTY = {_DERIVATION}  # of type 2: what some frames have, the others have without items
 _EVIDENCE, _INSTANCES = "SourceImageEvidenceSequence", "ReferencedSOPSequence"
 _EXTREMES = ("SmallestImagePixelValue", "LargestImagePixelValue")
 _ABSENT = ("VOLUME", "NONE")  # what values 3 and 4 of a type are where there are none
@@ -168,7 +169,7 @@ class Revision:
         if in_shared:
             self._of_all[keyword] = None
         for frame, changes, items in zip(self._frames, self._of_each, made, strict=True):
-            if items or in_shared or keyword in frame:
+            if items or in_shared or keyword in frame or keyword in _EMPTY:
                 changes[keyword] = items
 
     def remove(self, keyword: str) -> list[Elements]:
