@@ -1,6 +1,7 @@
 """The rule checker: it passes what is right, and sees each way of being wrong."""
 
 import os
+import re
 import subprocess
 import sys
 from copy import deepcopy
@@ -271,6 +272,15 @@ def test_a_lossy_source_without_history_gets_one(tmp_path):
     assert broken(made, removed("LossyImageCompressionRatio")) == {"lossy history"}
 
 
+@pytest.mark.parametrize("wanted", ["explicit", "rle"])
+def test_pixels_that_are_said_to_be_unchanged_are(tmp_path, wanted):
+    step = replace(STEP, model="identity", code=CODES["IDENTITY"])
+    made = Derived(tmp_path, dicoms.image(), step=step, wanted=wanted)
+    other = Derived(tmp_path / "other", dicoms.image(dicoms.pattern(seed=1)), wanted=wanted)
+    assert broken(made, lambda data: None) == set()
+    assert broken(made, set_to("PixelData", other.data.PixelData)) == {"pixels"}
+
+
 def test_simulated_images_are_held_against_other_rules(tmp_path):
     step = replace(STEP, command="add-noise", model="gaussian", code=CODES["SIMNOISE"])
     made = Derived(tmp_path, dicoms.image(), step=step)
@@ -346,19 +356,55 @@ def test_two_images_never_share_a_uid(tmp_path):
     assert said == ["another image has the same SOPInstanceUID"]
 
 
+LEFT_BEHIND = """
+from pathlib import Path
+from shutil import copy
+
+import pytest
+
+HERE = Path(__file__).parent
+every = pytest.mark.parametrize("name", ["right", "unnamed", "elsewhere"])
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    return copy(HERE / "in" / "a.dcm", tmp_path_factory.mktemp("study"))
+
+@pytest.fixture(scope="module")
+def right(study, tmp_path_factory):
+    copy(HERE / "right" / "a.dcm", tmp_path_factory.mktemp("right"))
+
+@pytest.fixture(scope="module")
+def unnamed(study, tmp_path_factory):
+    copy(HERE / "unnamed" / "a.dcm", tmp_path_factory.mktemp("unnamed"))
+
+@every
+def test_own(name, tmp_path):
+    copy(HERE / "in" / "a.dcm", tmp_path / "source.dcm")
+    copy(HERE / name / "a.dcm", tmp_path)
+
+def test_shared(right):
+    pass
+
+def test_shared_and_wrong(unnamed):
+    pass
+"""
+
+
 def test_the_suite_fails_with_what_a_test_leaves_behind(tmp_path):
-    """The hook of conftest.py: a test that passes, and whose output is wrong, fails."""
+    """The hooks of conftest.py: a test that passes, and whose output is wrong, fails."""
     made = Derived(tmp_path, dicoms.image())
-    del made.data.SourceImageSequence
-    made.data.save_as(made.to)
-    test = tmp_path / "test_wrong.py"
-    test.write_text(
-        "import shutil\n"
-        "def test_wrong(tmp_path):\n"
-        f"    shutil.copy({str(made.root / 'a.dcm')!r}, tmp_path)\n"
-        f"    shutil.copy({str(made.to)!r}, tmp_path / 'derived.dcm')\n"
-    )
-    words = ["-q", "-p", "conftest", "-p", "no:cacheprovider", "-c", "/dev/null", test]
+    wrong = {
+        "right": lambda data: None,
+        "elsewhere": within("SourceImageSequence", "ReferencedSOPInstanceUID", "1.2.3"),
+        "unnamed": removed("SourceImageSequence"),
+    }
+    for name, breaks in wrong.items():
+        breaks(made.data)
+        (tmp_path / name).mkdir()
+        made.data.save_as(tmp_path / name / "a.dcm")
+    test = tmp_path / "test_left.py"
+    test.write_text(LEFT_BEHIND)
+    words = ["-q", "-rA", "-p", "conftest", "-p", "no:cacheprovider", "-c", "/dev/null", test]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *words],
         env={"PYTHONPATH": ":".join([str(Path(__file__).parent), *sys.path])},
@@ -366,8 +412,15 @@ def test_the_suite_fails_with_what_a_test_leaves_behind(tmp_path):
         text=True,
         check=False,
     )
-    assert done.returncode == 1
-    assert "derived.dcm: source image: none is named" in done.stdout
+    assert {*re.findall(r"^([PFE]\w+) \S*::(\S+)", done.stdout, re.MULTILINE)} == {
+        ("PASSED", "test_own[right]"),
+        ("FAILED", "test_own[unnamed]"),
+        ("FAILED", "test_own[elsewhere]"),
+        ("PASSED", "test_shared"),
+        ("ERROR", "test_shared_and_wrong"),
+    }, done.stdout
+    assert "a.dcm: source image: none is named" in done.stdout
+    assert "a.dcm: source: is nowhere" in done.stdout
 
 
 def test_a_folder_can_be_checked_from_the_shell(made):

@@ -197,6 +197,18 @@ def pixels(pair: Pair) -> Iterator[Broken]:
                 yield Broken("pixels", f"{keyword} is not that of the pixels")
 
 
+def same_pixels(pair: Pair) -> Iterator[Broken]:
+    """What says that its pixels are unchanged has its source's, as far as pydicom decodes that."""
+    if pair.residual or "IDENTITY" not in [value for value, _, _ in pair.codes]:
+        return
+    try:
+        stored = pair.source.pixel_array
+    except (RuntimeError, ValueError, NotImplementedError, AttributeError):
+        return
+    if not np.array_equal(pair.derived.pixel_array, stored):
+        yield Broken("pixels", "are not the source's, which it says they are")
+
+
 def _native(data: Dataset) -> NDArray[np.integer]:
     """All bits of native pixels, as pydicom would hide those above Bits Stored; empty if cut."""
     kind = f"<{'ui'[data.PixelRepresentation]}{data.BitsAllocated // 8}"
@@ -284,4 +296,4 @@ def residual(pair: Pair) -> Iterator[Broken]:
         yield Broken("residual", "has no window around 0")
 
 
-RULES = (unchanged, comments, removed, texts, pixels, lossy_history, residual)
+RULES = (unchanged, comments, removed, texts, pixels, same_pixels, lossy_history, residual)
