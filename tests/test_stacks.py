@@ -16,6 +16,7 @@ from medclean.inference.batches import cut
 from medclean.jobs.denoise import DenoiseJob
 from medclean.log import Log
 from medclean.pipelines.denoise import denoise
+from multiframes import enhanced, frame
 
 
 def stack(folder, heights, *, tilt=0.0, **how):
@@ -195,6 +196,43 @@ def test_volumes_are_told_by_any_time_that_their_slices_share(tmp_path, keys):
     assert stacks(series) == [[0, 3], [1, 2, 4]]
 
 
+@pytest.mark.parametrize("places", [(range(3), range(3)), (range(3), range(2, 5))])
+def test_volumes_are_told_by_the_number_of_their_acquisition(tmp_path, places):
+    """As where each begins to count anew, and no name of a file has an order."""
+    names = iter(np.random.default_rng(0).permutation(6))
+    volumes = []
+    for acquisition, heights in enumerate(places):
+        volumes.append([])
+        for place in heights:
+            data = dicoms.image(
+                number=place + 1, AcquisitionNumber=acquisition, AcquisitionTime=None
+            )
+            data.SOPInstanceUID = dicoms.uid(acquisition, place)
+            volumes[-1].append(int(next(names)))
+            dicoms.save(data, tmp_path / str(volumes[-1][-1]))
+    (series,) = series_in(tmp_path)
+    assert stacks(series) == volumes
+
+
+def test_frames_are_told_by_the_number_of_their_acquisition(tmp_path):
+    numbers = [(0, 2), (2.5, 1), (0, 1), (2.5, 2), (5, 1)]
+    frames = [frame(place) for place, _ in numbers]
+    for groups, (_, number) in zip(frames, numbers, strict=True):
+        groups.FrameContentSequence[0].FrameAcquisitionNumber = number
+    dicoms.save(enhanced(frames), tmp_path / "a")
+    (series,) = series_in(tmp_path)
+    assert [[f.number for f in group.frames] for group in series.groups] == [[2, 1, 4], [0, 3]]
+
+
+def test_images_without_any_order_make_no_volumes(tmp_path):
+    for number, place in enumerate([0, 0, 1, 1]):
+        data = dicoms.image(number=place + 1, AcquisitionTime=None, AcquisitionDate=None)
+        data.SOPInstanceUID = dicoms.uid(number)
+        dicoms.save(data, tmp_path / str(number))
+    (series,) = series_in(tmp_path)
+    assert sorted(stacks(series)) == [[0], [1], [2], [3]]
+
+
 def test_images_that_nothing_tells_apart_are_by_themselves(tmp_path):
     for number, place in enumerate([0, 0, 1, 2, 2]):
         position = (0.0, 0.0, 2.5 * place)
@@ -245,6 +283,16 @@ def test_repetition_times_that_the_heart_sets_part_nothing(tmp_path):
         dicoms.save(data, tmp_path / f"{place}.dcm")
     (series,) = series_in(tmp_path)
     assert stacks(series) == [[0, 1, 2, 3, 4]]
+
+
+def test_jitter_of_repetition_times_parts_nothing(tmp_path):
+    times = ("2000", "6000", "2001", "6000", "2000.5", "6010", "2000", "6000", "2001", "6010")
+    for number, time in enumerate(times):
+        position = (0.0, 0.0, 2.5 * (number // 2))
+        data = dicoms.image(modality="MR", number=number, position=position, RepetitionTime=time)
+        dicoms.save(data, tmp_path / f"{number}")
+    (series,) = series_in(tmp_path)
+    assert stacks(series) == [[0, 2, 4, 6, 8], [1, 3, 5, 7, 9]]
 
 
 APART = {  # what may differ between images that are alike in all else; "" leaves it out

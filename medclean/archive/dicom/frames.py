@@ -41,6 +41,7 @@ class Image(NamedTuple):
         repetition: Repetition Time, ms.
         time: What orders images of one position.
         moment: Temporal position, where it is stated.
+        acquisition: Number of the acquisition.
         trigger: Trigger delay, ms after the R wave.
         vendor_scale: Philips' scale slope (2005,xx0E).
     """
@@ -60,5 +61,6 @@ class Image(NamedTuple):
     repetition: float | None = None
     time: tuple[float, float, float, str, tuple[int, ...]] = (0.0, 0.0, 0.0, "", ())
     moment: float | None = None
+    acquisition: float | None = None
     trigger: float | None = None
     vendor_scale: float | None = None

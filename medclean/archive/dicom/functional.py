@@ -166,6 +166,9 @@ def _image(groups: Groups, data: Elements) -> Image:
             tuple(map(int, numbers(content, "DimensionIndexValues"))),
         ),
         moment=moment,
+        acquisition=groups.number(
+            "FrameContentSequence", "FrameAcquisitionNumber", "AcquisitionNumber"
+        ),
         trigger=trigger,
         vendor_scale=_vendor_scale(groups),
     )

@@ -24,6 +24,7 @@ from medclean.archive.gaps import UNEVEN
 from medclean.archive.series import Frame, Group, Instance
 
 ASIDE = 1.0  # mm in the plane
+JITTER = 0.01  # of a repetition time, by which that of the next contrast is longer at least
 GAPS = "{} slice{s} missing ({}), as gaps in an even stack show; none is taken for a neighbour"
 NAMED = 5  # gaps; of a series with more, something else is wrong
 SHEARED = "its slices move aside as they follow each other, as with a tilted gantry"
@@ -46,12 +47,13 @@ class Part(NamedTuple):
     places: int
 
 
-# What may tell the volumes of a series apart: temporal position, frame reference time (of PET), and
-# the time of acquisition.
+# What may tell the volumes of a series apart: temporal position, frame reference time (of PET), the
+# time of acquisition, and its number, which may be 0.
 _MOMENTS: tuple[Callable[[Image], Any], ...] = (
     lambda image: image.moment,
     lambda image: image.time[2],
     lambda image: image.time[3],
+    lambda image: None if image.acquisition is None else (image.acquisition,),
 )
 
 
@@ -113,6 +115,7 @@ def images_of(header: Header, instance: Instance) -> tuple[Image, ...]:
         repetition=header.repetition,
         time=(*header.time, (header.instance_number or 0,)),
         moment=header.time[0] or None,
+        acquisition=header.acquisition,
         trigger=header.trigger,
     )
     if instance.tiles:
@@ -146,7 +149,7 @@ def _rounded(values: Iterable[float] | None, digits: int) -> tuple[float, ...]:
 
 
 def _by_repetition(alike: Stack) -> list[Stack]:
-    """Images apart by their repetition time, which is another contrast.
+    """Images apart by their repetition time, which is another contrast; not by its jitter.
 
     Where each position has a time of its own, it is the heart that sets it, and it tells nothing.
     """
@@ -155,7 +158,13 @@ def _by_repetition(alike: Stack) -> list[Stack]:
     alone = all(len({member.image.repetition for member in place}) == 1 for place in places)
     if alone and len(times) > len(places) / 2 > 0:
         return [alike]
-    return [[member for member in alike if member.image.repetition == time] for time in times]
+    contrasts: list[set[float | None]] = [{None}] if None in times else []
+    for before, time in pairwise([-np.inf, *sorted(time for time in times if time is not None)]):
+        if time - before <= JITTER * time:
+            contrasts[-1].add(time)
+        else:
+            contrasts.append({time})
+    return [[m for m in alike if m.image.repetition in contrast] for contrast in contrasts]
 
 
 def _stacked(alike: Stack) -> list[Stack]:
@@ -191,8 +200,9 @@ def _volumes(places: list[Stack]) -> list[Stack]:
 
     Images at one position are a cine if they have different trigger times, or if there is only one
     position. Else those of one moment make a volume, if something tells the moments apart; or the
-    k-th in time of each position the k-th volume, if every position has as many. Of positions that
-    have one each but for a few, the first are a volume. Where nothing tells, each is by itself.
+    k-th in time of each position the k-th volume, if every position has as many, and they have an
+    order. Of positions that have one each but for a few, the first are a volume. Where nothing
+    tells, each is by itself.
     """
     counts = [len(place) for place in places]
     most = max(counts)
@@ -209,11 +219,17 @@ def _volumes(places: list[Stack]) -> list[Stack]:
         apart = all(len(found) == count for found, count in zip(told, counts, strict=True))
         if apart and len(by_moment) == most and not {None, 0.0, ""} & by_moment.keys():
             return [by_moment[when] for when in sorted(by_moment)]
-    if min(counts) == most:
+    if min(counts) == most and all(map(_in_order, places)):
         return [[place[k] for place in places] for k in range(most)]
     once = np.median(counts) == 1
     first = [[place[0] for place in places]] if once else []
     return [*first, *([member] for place in places for member in place[int(once) :])]
+
+
+def _in_order(place: Stack) -> bool:
+    """Whether images of one position have an order: by time, by number, or as frames of a file."""
+    one_file = len({member.frame.instance for member in place}) == 1
+    return one_file or len({member.image.time for member in place}) == len(place)
 
 
 def _even(stack: Stack) -> tuple[list[Part], set[str]]:

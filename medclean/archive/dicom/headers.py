@@ -76,12 +76,12 @@ class Header:
         orientation: Image Orientation (Patient): direction of the columns' index, of the rows'.
         spacing: Of rows and columns, mm.
         gap: Spacing Between Slices, else Slice Thickness, else 1; mm.
-        contrast: What else tells images at one position apart, as far as stated: echo, inversion
-            time, flip angle, tube voltage, kernel, percentage of the cardiac cycle, diffusion,
-            and the manner of acquisition.
+        contrast: What else tells images at one position apart: echo, inversion time, flip angle,
+            tube voltage, kernel, percentage of the cardiac cycle, diffusion, how it was acquired.
         repetition: Repetition Time, ms.
         time: What orders images of one position: temporal position, trigger time, frame reference
             time, acquisition date and time.
+        acquisition: Acquisition Number.
         trigger: Trigger Time, ms after the R wave.
         vendor_scale: Philips' scale slope (2005,xx0E).
         images: What functional groups say of each frame; none where there are no such groups.
@@ -130,6 +130,7 @@ class Header:
     contrast: tuple[Hashable, ...]
     repetition: float | None
     time: tuple[float, float, float, str]
+    acquisition: int | None
     trigger: float | None
     vendor_scale: float | None
     images: tuple[Image, ...] = ()
@@ -264,6 +265,7 @@ def header_of(found: Glance, path: str, selection: Selection = EVERYTHING) -> He
             text(data, "AcquisitionDateTime")
             or text(data, "AcquisitionDate") + text(data, "AcquisitionTime"),
         ),
+        acquisition=integer(data, "AcquisitionNumber"),
         trigger=trigger,
         vendor_scale=vendor_scale(data),
         patient=intern(_patient(data)),
