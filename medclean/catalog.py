@@ -16,7 +16,7 @@ from medclean.options import build, parse
 
 
 class Option(NamedTuple):
-    """One option of a thing: its type as written, its default, its line of help."""
+    """One option of a thing: its type as written, its default, its help with what it may be."""
 
     type: str
     default: Any
@@ -87,7 +87,8 @@ class Catalog:
             for line in node.body:
                 match line:
                     case ast.AnnAssign(ast.Name(name), kind, ast.expr() as default):
-                        value, help_ = ast.literal_eval(default), helps.get(name, "")
+                        help_ = " ".join(filter(None, (helps.get(name), _choices(kind))))
+                        value = ast.literal_eval(default)
                         entry.options[name] = Option(ast.unparse(kind), value, help_)
         return entry
 
@@ -130,6 +131,14 @@ def _lineage(node: ast.ClassDef, tree: ast.Module) -> Iterator[ast.ClassDef]:
                     above = _parsed(file.with_suffix(".py"))
                     yield from _lineage(_classes(above)[base], above)
     yield node
+
+
+def _choices(kind: ast.expr) -> str:
+    """What an option may be, where its type lists it."""
+    match kind:
+        case ast.Subscript(ast.Name("Literal"), ast.Tuple() as choices):
+            return f"One of {', '.join(map(str, ast.literal_eval(choices)))}."
+    return ""
 
 
 def _helps(docstring: str) -> dict[str, str]:

@@ -87,7 +87,7 @@ def unknown(what: str, word: str, known: Iterable[str], *, of: str = "") -> Usag
         of: What it is one of, if of anything: ``"nlm"``, which has options.
     """
     known = list(known)
-    near = get_close_matches(word, known, 1)
+    near = get_close_matches(word, known, 1) or [one for one in known if one == word.casefold()]
     hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known) or 'none'}"
     return UsageError(
         f"{of} has no {what} {word!r}; {hint}" if of else f"no {what} {word!r}; {hint}"

@@ -11,6 +11,7 @@ from medclean.errors import UsageError, unknown
 
 T = TypeVar("T")
 
+_KINDS: dict[Any, str] = {int: "a whole number", float: "a number"}
 _WORDS: dict[Any, dict[str, Any]] = {bool: {"true": True, "false": False}, NoneType: {"none": None}}
 
 
@@ -72,8 +73,8 @@ def build(cls: type[T], values: Mapping[str, str], name: str) -> T:
         try:
             made[key] = convert(text, types[key])
         except (ValueError, KeyError):
-            wanted = getattr(types[key], "__name__", types[key])
-            raise UsageError(f"{name}: {key}={text!r} is no {wanted}") from None
+            wanted = expected(types[key])
+            raise UsageError(f"{name}: {key} is {text!r}, expected {wanted}") from None
     try:
         return cls(**made)
     except ValueError as error:
@@ -113,6 +114,18 @@ def convert(text: str, to: Any) -> Any:
     if to is float and not isfinite(float(text)):
         raise ValueError(text)
     return to(text)
+
+
+def expected(kind: Any) -> str:
+    """A type in words, for somebody who gave something else."""
+    inner = get_args(kind)
+    if isinstance(kind, UnionType):
+        return " or ".join(dict.fromkeys(map(expected, inner)))
+    if get_origin(kind) is tuple:
+        return f"{expected(inner[0])}, or several with commas in brackets"
+    if get_origin(kind) is Literal:
+        return " or ".join(map(str, inner))
+    return _KINDS.get(kind) or " or ".join(_WORDS.get(kind, ("a text",)))
 
 
 def word(value: Any) -> str:

@@ -297,6 +297,21 @@ def test_the_program(study, tmp_path):
     assert "say with -o where to write" in wrong.stderr
 
 
+def test_times_for_people(study, tmp_path):
+    outlook = look(study, tmp_path / "out", "median")
+    times = {
+        2.24: "2.2 s",
+        58: "58 s",
+        116.4: "116 s",
+        366: "6.1 min",
+        7100: "118 min",
+        9e3: "2.5 h",
+    }
+    for seconds, told in times.items():
+        foreseen = replace(outlook, effort=replace(outlook.effort, seconds=seconds))
+        assert f"time    about {told} (" in as_text(foreseen)
+
+
 @pytest.mark.parametrize(
     ("count", "text"), [(0, "0 B"), (999, "999 B"), (1000, "1 kB"), (3.28e6, "3.28 MB")]
 )

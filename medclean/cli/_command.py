@@ -20,7 +20,7 @@ from medclean.errors import Exit, UsageError, WriteError, unknown
 from medclean.files import cannot_write
 from medclean.jobs._setting import Setting, settings
 from medclean.log import printable
-from medclean.options import convert
+from medclean.options import convert, expected
 
 _CATALOGS: dict[str, Iterable[str]] = {
     "mask": MASKS,
@@ -32,7 +32,6 @@ _CATALOGS: dict[str, Iterable[str]] = {
 _METAVARS = {int: "N", float: "X", Path: "PATH"}
 _VARIABLES = {"MEDCLEAN_CONFIG", "MEDCLEAN_DEBUG"}  # and those of all settings
 _MODEL = f"{__name__}.model"  # in the memory of a command line
-_EXPECTED = {int: "a whole number", float: "a number"}
 
 
 class _Type(NamedTuple):
@@ -237,4 +236,4 @@ def _convert(name: str, text: str, kind: _Type) -> Any:
     try:
         return convert(text, kind.one)
     except ValueError:
-        raise UsageError(f"{name} is {text!r}, expected {_EXPECTED[kind.one]}") from None
+        raise UsageError(f"{name} is {text!r}, expected {expected(kind.one)}") from None

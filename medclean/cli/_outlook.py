@@ -99,6 +99,7 @@ def _estimate(outlook: "Outlook") -> dict[str, Any]:
 
 
 def _time(seconds: float) -> str:
-    """For people: ``40 s``, ``1.5 h``."""
+    """For people: ``40 s``, ``115 s``, ``1.5 h``."""
     unit, name = next((unit, name) for most, unit, name in _STEPS if seconds < most)
-    return f"{seconds / unit:.2g} {name}"
+    count = seconds / unit
+    return f"{count:.0f} {name}" if count >= 10 else f"{count:.2g} {name}"
