@@ -22,7 +22,7 @@ from medclean.errors import DataError, Exit
 from medclean.jobs.denoise import DenoiseJob
 from medclean.log import Log
 from medclean.pipelines.denoise import denoise
-from multiframes import TYPES, enhanced, frame, macro, typed
+from multiframes import TYPES, enhanced, frame, macro, scaled, typed
 from peers import complaints, news, program
 from rules.pair import frame_items
 
@@ -235,6 +235,39 @@ def test_dcmdump_reads_it(tmp_path, syntax):
     said = subprocess.run([program("dcmdump"), "-q", made.to], capture_output=True, text=True)
     assert said.returncode == 0
     assert f"[{made.data.SeriesDescription}]" in said.stdout
+
+
+@pytest.mark.parametrize(("wanted", "name"), [("rle", "dcmdrle"), ("jpegls", "dcmdjpls")])
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize("modality", [None, "MR"], ids=["classic", "enhanced"])
+def test_dcmtk_decodes_it(tmp_path, wanted, name, signed, modality):
+    stored = np.linspace(-2048, 2047, 3 * 40 * 36).astype(np.int16).reshape(3, 40, 36)
+    stored = stored if signed else (stored + 2048).astype(np.uint16)
+    frames = [frame(place) for place in (0.0, 2.5, 5.0)]
+    data = enhanced(frames, stored) if modality else dicoms.image(stored[1], bits=12)
+    made = Derived(tmp_path, data, wanted=wanted)
+    native = tmp_path / "native.dcm"
+    subprocess.run([program(name), made.to, native], check=True, capture_output=True)
+    assert not pydicom.dcmread(native).file_meta.TransferSyntaxUID.is_encapsulated
+    np.testing.assert_array_equal(
+        pydicom.dcmread(native).pixel_array, stored if modality else stored[1]
+    )
+
+
+@pytest.mark.parametrize("modality", CLASSIC)
+@pytest.mark.parametrize("role", ["image", "residual"])
+def test_highdicom_reads_frames_and_their_volume(tmp_path, modality, role):
+    highdicom = pytest.importorskip("highdicom")
+    scale = {"PixelValueTransformationSequence": scaled("0.5", "-10", "US")}
+    data = enhanced([frame(p) for p in (0.0, 2.5, 5.0)], modality=modality, shared=scale)
+    result = np.zeros((3, 9, 8), np.float32)
+    made = Derived(tmp_path, data, step=replace(STEP, role=role), result=result).data
+    image = highdicom.imread(tmp_path / "out" / "a.dcm")
+    expected = made.pixel_array * 0.5 - (10 if role == "image" else 0)
+    np.testing.assert_array_equal(image.get_frames(), expected)
+    volume = image.get_volume()
+    assert volume.spacing == pytest.approx((2.5, 0.75, 0.5))
+    assert sorted(map(np.sum, volume.array)) == pytest.approx(sorted(map(np.sum, expected)))
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
