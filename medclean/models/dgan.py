@@ -41,9 +41,9 @@ class DGAN(Conditional):
             weighting: Above 0, an image counts by 1 / (sigma + weighting), squared with l2, so
                 that low noise levels are not smoothed away; 0.05 is a good value.
             alone: Share of the run in which the generator learns without the critic.
-            momentum: The first beta of Adam; 0.9 suits a generator that learns alone.
-            optimiser: Adam as the paper's curves were made, or sgdm (momentum 0.5 for the critic;
-                0.9 for the generator, at half the rate) as its text says.
+            momentum: The first beta of Adam and AdamW; 0.9 suits a generator that learns alone.
+            optimiser: Adam as the paper's curves were made, sgdm (momentum 0.5 for the critic; 0.9
+                for the generator, at half the rate) as its text says, AdamW, or RMSprop.
         """
 
         patch: Literal[16, 34, 70] = 70
@@ -55,7 +55,7 @@ class DGAN(Conditional):
         weighting: float = 0.0
         alone: float = 0.0
         momentum: float = 0.5
-        optimiser: Literal["adam", "sgdm"] = "adam"
+        optimiser: Literal["adam", "sgdm", "adamw", "rmsprop"] = "adam"
 
         def __post_init__(self) -> None:
             super().__post_init__()
@@ -79,9 +79,11 @@ class DGAN(Conditional):
         self.context = options.context
 
     def turns(self, progress: float) -> tuple[Turn, ...]:
-        adam = {"optimiser": {"name": "adam", "betas": (self.options.momentum, 0.999)}}
-        moved = SGDM if self.options.optimiser == "sgdm" else {"critic": adam, "generator": adam}
-        return tuple(replace(turn, **moved[turn.name]) for turn in super().turns(progress))
+        turns, name = super().turns(progress), self.options.optimiser
+        if name == "sgdm":
+            return tuple(replace(turn, **SGDM[turn.name]) for turn in turns)
+        betas = {} if name == "rmsprop" else {"betas": (self.options.momentum, 0.999)}
+        return tuple(replace(turn, optimiser={"name": name, **betas}) for turn in turns)
 
     def alone(self, progress: float) -> bool:
         return bool(progress < self.options.alone)
