@@ -175,7 +175,7 @@ BROKEN = {
 @pytest.mark.parametrize("raw", BROKEN.values(), ids=BROKEN)
 def test_broken_data_is_said_to_be(raw):
     with pytest.raises(DataError, match="taken apart"):
-        elements(raw).spans  # noqa: B018
+        elements(raw).spans  # noqa: B018  # it is asking that fails
 
 
 def test_depth_is_bounded_where_lengths_are_stated():

@@ -176,7 +176,7 @@ def test_signals_leave_workers_at_work(number):
 
 def test_an_error_in_the_block_ends_it_at_once():
     began, tasks = time.monotonic(), []
-    with pytest.raises(ZeroDivisionError), Workers(1) as workers:  # noqa: PT012
+    with pytest.raises(ZeroDivisionError), Workers(1) as workers:  # noqa: PT012  # all of the block is what ends
         tasks.extend(workers.submit(nap, 60) for _ in range(3))
         time.sleep(0.5)
         raise ZeroDivisionError

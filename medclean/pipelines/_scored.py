@@ -3,11 +3,12 @@
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 from math import isfinite, isnan, nan
-from statistics import NormalDist, median
+from statistics import median
 from typing import Any
 
 from medclean.catalog import METRICS
 from medclean.errors import UsageError
+from medclean.physics.signal.noise_level import NORMAL_MAD
 from medclean.pipelines._score_file import Scores
 from medclean.pipelines._scores import Row, Score, scores_of
 from medclean.report import graphs
@@ -17,7 +18,6 @@ from medclean.report.svg import number
 
 SHOWN = ("psnr", "ssim", "rmse")  # which most readers look for; the others are folded
 AGREEMENT = "A dot is a case; how far two methods differ, and whether that depends on the value."
-NORMAL_MAD = NormalDist().inv_cdf(0.75)  # median |x| of a standard normal variable
 FAR = 3.5  # robust standard deviations from the median (Iglewicz and Hoaglin, 1993)
 ROWS = 200  # of a table of outliers
 _ARROWS = {"higher": "\N{UPWARDS ARROW}", "lower": "\N{DOWNWARDS ARROW}"}
