@@ -231,6 +231,7 @@ def test_images_without_any_order_make_no_volumes(tmp_path):
         dicoms.save(data, tmp_path / str(number))
     (series,) = series_in(tmp_path)
     assert sorted(stacks(series)) == [[0], [1], [2], [3]]
+    assert any(note.startswith("4 images lie where others do") for note in series.notes)
 
 
 def test_images_that_nothing_tells_apart_are_by_themselves(tmp_path):
@@ -239,6 +240,7 @@ def test_images_that_nothing_tells_apart_are_by_themselves(tmp_path):
         dicoms.save(dicoms.image(number=number + 1, position=position), tmp_path / str(number))
     (series,) = series_in(tmp_path)
     assert sorted(stacks(series)) == [[0], [1], [2], [3], [4]]
+    assert any(note.startswith("5 images lie where others do") for note in series.notes)
 
 
 def test_stations_of_a_table_are_apart(tmp_path):

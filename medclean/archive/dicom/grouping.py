@@ -1,35 +1,26 @@
 """Which images of a series belong together, in what order, and where in the patient they lie."""
 
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
 from itertools import groupby, pairwise
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from medclean.archive.dicom import mosaic, stacks
 from medclean.archive.dicom.frames import Image
 from medclean.archive.dicom.headers import Header
-from medclean.archive.dicom.places import (
-    SAME_PLACE,
-    Member,
-    Stack,
-    Vector,
-    affine_of,
-    aside,
-    by_place,
-    height,
-    normal_of,
-)
+from medclean.archive.dicom.places import SAME_PLACE, Member, Stack, affine_of, height, normal_of
+from medclean.archive.dicom.volumes import volumes
 from medclean.archive.gaps import UNEVEN
 from medclean.archive.series import Frame, Group, Instance
 
-ASIDE = 1.0  # mm in the plane
-JITTER = 0.01  # of a repetition time, by which that of the next contrast is longer at least
 GAPS = "{} slice{s} missing ({}), as gaps in an even stack show; none is taken for a neighbour"
 NAMED = 5  # gaps; of a series with more, something else is wrong
 SHEARED = "its slices move aside as they follow each other, as with a tilted gantry"
 PASSED = "{} frames of other kinds go through unchanged"
 PASSED_ONE = "1 frame of another kind goes through unchanged"
+LONE = "{} images lie where others do, and nothing tells their order; each is one by itself"
+LONE_ONE = "1 image lies where another does, and nothing tells their order; it is one by itself"
 PATIENTS = "its files name several patients; none is taken for another's neighbour"
 
 
@@ -45,16 +36,6 @@ class Part(NamedTuple):
     stack: Stack
     first: int
     places: int
-
-
-# What may tell the volumes of a series apart: temporal position, frame reference time (of PET), the
-# time of acquisition, and its number, which may be 0.
-_MOMENTS: tuple[Callable[[Image], Any], ...] = (
-    lambda image: image.moment,
-    lambda image: image.time[2],
-    lambda image: image.time[3],
-    lambda image: None if image.acquisition is None else (image.acquisition,),
-)
 
 
 def groups(
@@ -84,8 +65,8 @@ def groups(
     notes: set[str] = set()
     gaps: list[tuple[int, str]] = []
     broken = frozenset(index for index, header in enumerate(headers) if header.broken)
-    kinds = (alike for found in members.values() for alike in _by_repetition(found))
-    for stack in (stack for alike in kinds for stack in _stacked(alike)):
+    together = [volumes(alike) for alike in members.values()]
+    for stack in (stack for kind in together for stack in kind.stacks):
         parts, odd = _even(stack)
         for part in (whole for even in parts for whole in _whole(even, broken)):
             first = part.stack[0].frame.instance
@@ -94,7 +75,9 @@ def groups(
         gaps += _gaps(parts)
         notes |= odd
     passed_on = sum(len(instance.passed) for instance in instances if not instance.tiles)
+    lone = sum(kind.lone for kind in together)
     notes |= {_named(gaps)} if gaps else set()
+    notes |= {LONE_ONE if lone == 1 else LONE.format(lone)} if lone else set()
     notes |= {PASSED_ONE if passed_on == 1 else PASSED.format(passed_on)} if passed_on else set()
     notes |= {PATIENTS} if len({header.patient for header in headers}) > 1 else set()
     return tuple(found), tuple(sorted(notes))
@@ -146,90 +129,6 @@ def _key(header: Header, image: Image) -> tuple[Hashable, ...]:
 
 def _rounded(values: Iterable[float] | None, digits: int) -> tuple[float, ...]:
     return tuple(round(value, digits) + 0.0 for value in values or ())
-
-
-def _by_repetition(alike: Stack) -> list[Stack]:
-    """Images apart by their repetition time, which is another contrast; not by its jitter.
-
-    Where each position has a time of its own, it is the heart that sets it, and it tells nothing.
-    """
-    times = dict.fromkeys(member.image.repetition for member in alike)
-    places = by_place(alike) if len(times) > 2 and normal_of(alike[0].image) is not None else []
-    alone = all(len({member.image.repetition for member in place}) == 1 for place in places)
-    if alone and len(times) > len(places) / 2 > 0:
-        return [alike]
-    contrasts: list[set[float | None]] = [{None}] if None in times else []
-    for before, time in pairwise([-np.inf, *sorted(time for time in times if time is not None)]):
-        if time - before <= JITTER * time:
-            contrasts[-1].add(time)
-        else:
-            contrasts.append({time})
-    return [[m for m in alike if m.image.repetition in contrast] for contrast in contrasts]
-
-
-def _stacked(alike: Stack) -> list[Stack]:
-    """Volumes, or cines, out of images that differ in position and time only."""
-    if normal_of(alike[0].image) is None:
-        return [alike]
-    return [stack for station in _stations(alike) for stack in _volumes(by_place(station))]
-
-
-def _stations(alike: Stack) -> list[Stack]:
-    """Images that lie beside one another in one plane belong to different stations of the table.
-
-    Where no plane has two, all are of one, though they may move aside from plane to plane.
-    """
-    asides = [aside(member.image) for member in alike]
-    places = {id(member): lies for member, lies in zip(alike, asides, strict=True)}
-    planes = ([places[id(member)] for member in plane] for plane in by_place(alike))
-    if all(np.ptp(plane, axis=0).max() <= ASIDE for plane in planes):
-        return [alike]
-    stations: list[tuple[Vector, Stack]] = []
-    for member, lies in zip(alike, asides, strict=True):
-        near = (found for at, found in stations if np.abs(lies - at).max() <= ASIDE)
-        station = next(near, None)
-        if station is None:
-            stations.append((lies, [member]))
-        else:
-            station.append(member)
-    return [station for _, station in stations]
-
-
-def _volumes(places: list[Stack]) -> list[Stack]:
-    """Images that may be computed together, of those at each position.
-
-    Images at one position are a cine if they have different trigger times, or if there is only one
-    position. Else those of one moment make a volume, if something tells the moments apart; or the
-    k-th in time of each position the k-th volume, if every position has as many, and they have an
-    order. Of positions that have one each but for a few, the first are a volume. Where nothing
-    tells, each is by itself.
-    """
-    counts = [len(place) for place in places]
-    most = max(counts)
-    if most == 1:
-        return [[place[0] for place in places]]
-    triggers = {member.image.trigger for member in max(places, key=len)}
-    if len(places) == 1 or len(triggers) > 1:
-        return places
-    for moment in _MOMENTS:
-        by_moment: dict[Any, Stack] = {}
-        for member in (member for place in places for member in place):
-            by_moment.setdefault(moment(member.image), []).append(member)
-        told = [{moment(member.image) for member in place} for place in places]
-        apart = all(len(found) == count for found, count in zip(told, counts, strict=True))
-        if apart and len(by_moment) == most and not {None, 0.0, ""} & by_moment.keys():
-            return [by_moment[when] for when in sorted(by_moment)]
-    if min(counts) == most and all(map(_in_order, places)):
-        return [[place[k] for place in places] for k in range(most)]
-    once = np.median(counts) == 1
-    first = [[place[0] for place in places]] if once else []
-    return [*first, *([member] for place in places for member in place[int(once) :])]
-
-
-def _in_order(place: Stack) -> bool:
-    """Whether images of one position have an order: by time, by number, or as frames of a file."""
-    one_file = len({member.frame.instance for member in place}) == 1
-    return one_file or len({member.image.time for member in place}) == len(place)
 
 
 def _even(stack: Stack) -> tuple[list[Part], set[str]]:
