@@ -346,6 +346,14 @@ def test_nifti_goes_the_same_way(tmp_path):
     np.testing.assert_array_equal(same, values)
 
 
+def test_what_is_of_no_use_to_nifti_is_said(tmp_path, capsys):
+    volume = np.zeros((20, 24, 6), np.int16)
+    nibabel.Nifti1Image(volume, np.eye(4)).to_filename(tmp_path / "a.nii")
+    run(tmp_path / "a.nii", tmp_path / "out", syntax="rle", stamp=True, modality="MR")
+    said = capsys.readouterr().err
+    assert "--syntax, --stamp: of no use to 1 series of other formats than DICOM" in said
+
+
 def test_the_record_holds_nothing_that_identifies(tmp_path):
     study, out = tmp_path / "study", tmp_path / "out"
     dicoms.series(study / "a", 2, planted=True, private=True)

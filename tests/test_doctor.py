@@ -50,6 +50,23 @@ def test_a_library_that_cannot_be_imported_is_a_finding():
     assert "libfoo.so.3" in finding.found
 
 
+@pytest.mark.parametrize(
+    ("name", "code", "state"),
+    [("sound", "", "ok"), ("brittle", "raise OSError('libfoo.so.3')", "note")],
+)
+def test_an_extra_that_is_here_is_tried(monkeypatch, tmp_path, name, code, state):
+    (tmp_path / f"{name}.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr("medclean.pipelines.doctor.metadata.version", lambda name: "4.0")
+    (finding,) = doctor.extra(name)
+    assert (finding.what, finding.state) == (name, state)
+    assert ("libfoo.so.3" in finding.found, bool(finding.mend)) == (bool(code), bool(code))
+
+
+def test_an_extra_that_is_not_here_is_not_missed():
+    assert doctor.extra("no_such_package") == []
+
+
 @pytest.mark.parametrize(("content", "state"), [(b"weights", "ok"), (b"other", "missing")])
 def test_weights_are_those_of_their_card(monkeypatch, tmp_path, content, state):
     monkeypatch.setattr(checkpoints, "SHIPPED", tmp_path)

@@ -159,6 +159,16 @@ def test_an_extra_that_is_not_there_says_its_licence(monkeypatch, name):
         made(name)
 
 
+@pytest.mark.parametrize("name", ["bm3d", "bm4d"])
+@pytest.mark.parametrize("error", [ImportError, OSError])
+def test_an_extra_that_is_broken_says_what_to_do(monkeypatch, tmp_path, name, error):
+    (tmp_path / f"{name}.py").write_text(f"raise {error.__name__}('libfoo.so.3: not found')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, name, raising=False)
+    with pytest.raises(MissingError, match=rf"libfoo\.so\.3.*--force-reinstall {name}"):
+        made(name)
+
+
 @pytest.mark.slow
 def test_stages_of_bm4d_one_by_one_give_what_it_gives():
     bm4d = pytest.importorskip("bm4d")

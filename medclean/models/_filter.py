@@ -1,6 +1,7 @@
 """What a filter is: a model of arrays, which needs no torch."""
 
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Literal
 
@@ -38,7 +39,7 @@ class Filter:
         """Take the options.
 
         Raises:
-            MissingError: The package that it needs is not installed.
+            MissingError: The package that it needs is not here, or broken.
         """
         need(self.package, self.licence)
         self.options = options
@@ -49,13 +50,22 @@ class Filter:
 
 
 def need(package: str, licence: str) -> None:
-    """Nothing, if a package that medclean does not bring for its licence is there, or none needed.
+    """Nothing, if a package that medclean does not bring for its licence works, or none is needed.
 
     Raises:
-        MissingError: It is not installed.
+        MissingError: It is not installed, or cannot be imported.
     """
-    if package and not find_spec(package):
+    if not package:
+        return
+    if not find_spec(package):
         raise MissingError(
             f"the Python package {package} is not installed; its licence is for {licence}: "
             f"where you may, `python -m pip install {package}`"
         )
+    try:
+        import_module(package)
+    except (ImportError, OSError) as error:  # OSError: a library that it loads
+        raise MissingError(
+            f"the Python package {package} is installed, and cannot be imported ({error}): "
+            f"`python -m pip install --force-reinstall {package}`"
+        ) from None

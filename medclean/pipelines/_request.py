@@ -100,6 +100,9 @@ class Request(Generic[M]):
         )
         if self.disguise:
             found = self.disguise.scan(found)
+        others = sum(series.format != "dicom" for series in found.series)
+        if others and (idle := self._of_dicom):
+            log.warn(f"{idle}: of no use to {others} series of other formats than DICOM")
         skipped = (left.path for left in found.left_out if left.status == "skipped")
         self.method.layout.refuse_clashes(
             (i.target for series in found.series for i in series.instances),
@@ -135,6 +138,12 @@ class Request(Generic[M]):
             for warning in run.warnings:
                 log.warn(warning)
             yield run
+
+    @property
+    def _of_dicom(self) -> str:
+        """The options asked for that say something about DICOM objects alone."""
+        asked = {"--syntax": self.job.syntax != "keep", "--stamp": self.job.stamp}
+        return ", ".join(option for option, on in asked.items() if on)
 
     @property
     def out(self) -> Path:

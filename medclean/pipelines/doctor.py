@@ -9,7 +9,8 @@ from base64 import urlsafe_b64decode
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
-from importlib import metadata
+from importlib import import_module, metadata
+from importlib.util import find_spec
 from itertools import product
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias
@@ -62,6 +63,8 @@ def doctor(self_test: Sequence[str] = ()) -> list[Finding]:
         look.__name__: look
         for look in (python, packages, files, compute, codecs, dcm2niix, weights, disk)
     }
+    for name in _required(of_extras=True):
+        looks[name] = partial(extra, name)
     for stem, where in product(checkpoints.stems(), self_test):
         looks[f"self-test of {stem} on {where}"] = partial(constancy, stem, where)
     with Workers(2, seconds=120, limit_bytes=_SPACE) as workers:
@@ -81,14 +84,24 @@ def python() -> list[Finding]:
 
 def packages() -> list[Finding]:
     """What medclean depends on, as pip knows it."""
-    try:
-        requirements = metadata.requires("medclean") or []
-    except metadata.PackageNotFoundError:
+    names = _required()
+    if not names:
         return [
             Finding("medclean", "note", "runs from its sources", f"{_PIP} -e . in their folder")
         ]
-    names = [re.split(r"[^\w.-]", line)[0] for line in requirements if "extra ==" not in line]
     return [_package(name) for name in ("medclean", *names)]
+
+
+def extra(name: str) -> list[Finding]:
+    """Whether a package that medclean works without can be imported; nothing where it is not."""
+    if not find_spec(name):
+        return []
+    try:
+        import_module(name)
+    except (ImportError, OSError) as error:  # OSError: a library that it loads
+        step = f"{_PIP} --force-reinstall {name}"
+        return [Finding(name, "note", f"an extra, cannot be imported: {error}", step)]
+    return [Finding(name, "ok", f"{metadata.version(name)}, an extra")]
 
 
 def files() -> list[Finding]:
@@ -97,6 +110,8 @@ def files() -> list[Finding]:
         stated = [file for file in metadata.files("medclean") or [] if file.hash]
     except metadata.PackageNotFoundError:
         return []  # which `packages` says
+    if not stated:
+        return []  # they lie in a checkout
     other = [str(file) for file in stated if not _is_as_installed(file)]
     if other:
         found = f"{len(other)} of {len(stated)} are not as they were installed, such as {other[0]}"
@@ -189,6 +204,15 @@ def _seen(name: str, future: "Future[list[Finding]]") -> list[Finding]:
         return [Finding(name, "missing", str(error), _AGAIN)]
     except Exception as error:  # whatever a broken library raises
         return [Finding(name, "missing", f"{type(error).__name__}: {error}", _AGAIN)]
+
+
+def _required(*, of_extras: bool = False) -> list[str]:
+    """What medclean depends on, or its extras do; nothing where pip does not know it."""
+    try:
+        stated = metadata.requires("medclean") or []
+    except metadata.PackageNotFoundError:
+        return []
+    return [re.split(r"[^\w.-]", line)[0] for line in stated if ("extra ==" in line) is of_extras]
 
 
 def _package(name: str) -> Finding:

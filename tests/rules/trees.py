@@ -181,8 +181,8 @@ def _uids(path: Path, changed: int, size: int) -> frozenset[str]:
     """What a file may be named by, as long as it does not change; nothing if it is no DICOM."""
     tags = ["SOPInstanceUID", "StudyInstanceUID"]
     try:
-        data = pydicom.dcmread(path, force=True, specific_tags=tags, stop_before_pixels=True)
-    except Exception:  # whatever pydicom raises of what is no DICOM file
+        data = pydicom.dcmread(path, force=True, specific_tags=tags)
+    except Exception:  # whatever pydicom raises of what is no DICOM file, or damaged
         return frozenset()
     meta = text_of(data.file_meta, "MediaStorageSOPInstanceUID")
     return frozenset({meta, *(text_of(data, tag) for tag in tags)} - {""})
