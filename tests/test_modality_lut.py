@@ -1,5 +1,7 @@
 """A Modality LUT in place of slope and intercept: the same table that pydicom applies."""
 
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -14,6 +16,10 @@ from derived import STEP, Derived, series_in
 from medclean.archive.dicom.read import read
 from medclean.archive.tables import Table
 from medclean.errors import DataError
+from medclean.jobs.denoise import DenoiseJob
+from medclean.log import Log
+from medclean.pipelines.denoise import denoise
+from medclean.pipelines.dry_run import dry_run
 
 STORED = np.sort(dicoms.pattern((40, 36), bits=8), None).reshape(40, 36).astype(np.uint16)
 RISING = np.arange(256, dtype=np.uint16) ** 2 // 2
@@ -92,6 +98,28 @@ def test_a_table_without_inverse_serves_identity_only(tmp_path):
     with pytest.raises(DataError, match="one value only"):
         Derived(tmp_path / "b", image(np.full(256, 7, np.uint16)), result=result)
     Derived(tmp_path / "c", image(UP_AND_DOWN))
+
+
+@pytest.mark.parametrize("gaps", [False, True])
+@pytest.mark.parametrize("model", ["identity", "median"])
+def test_a_dry_run_foresees_a_table_without_inverse(tmp_path, model, gaps):
+    for number, entries in enumerate((RISING, UP_AND_DOWN), 1):
+        data = image(entries)
+        data.InstanceNumber, data.SOPInstanceUID = number, dicoms.uid(number)
+        data.ImagePositionPatient = [0, 0, 2.5 * number]
+        dicoms.save(data, tmp_path / "study" / f"{number}.dcm")
+    out = tmp_path / "out"
+    job = DenoiseJob((tmp_path / "study",), model, out=out, allow_gaps=gaps)
+    foreseen, ended = dry_run(job, Log(quiet=True)), denoise(job, Log(quiet=True))
+    manifest = json.loads((out / "medclean-run" / "manifest.json").read_text())
+    told = [(line["status"], line["reason"]) for line in manifest["inputs"]]
+    assert foreseen.exit == ended.exit
+    assert [status == "failed" for status, _ in told] == [
+        model == "median" and not gaps,  # goes down with the other
+        model == "median",
+    ]
+    if model == "median":
+        assert told[1][1].endswith(foreseen.inputs[1].reason)
 
 
 @pytest.mark.parametrize("part", ["LUTDescriptor", "LUTData"])

@@ -37,6 +37,7 @@ def flaw(
     series: Series,
     instance: int,
     *,
+    changed: bool,
     decoded: bool = True,
     deidentification: Any = None,
 ) -> str | None:
@@ -46,15 +47,19 @@ def flaw(
         root: What its path is relative to.
         series: As a scan found it.
         instance: Index in ``series.instances``.
+        changed: Whether the other's values are new ones, which need a place.
         decoded: Whether to read all of it; else only what shows before that, for the same reasons.
         deidentification: How the other is de-identified, as for ``plan``.
     """
     try:
+        reading, encoding = _part(series, "read"), None
         if decoded:
-            _part(series, "read").read(root, series, instance)
+            encoding = reading.read(root, series, instance).encoding
+        elif series.format == "dicom":
+            encoding = reading.encoding(root, series, instance)
+        if changed and encoding and encoding.table:
+            encoding.table.refuse_one_way()
         if series.format == "dicom":
-            if not decoded:
-                _part(series, "read").refuse_broken(root, series, instance)
             _part(series, "write").refuse_odd(root, series, instance, deidentification)
     except DataError as error:
         return str(error)

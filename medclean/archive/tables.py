@@ -44,6 +44,14 @@ class Table:
         up = (high < low) | ((high == low) & even)
         return places[np.where(up, above, above - 1)]
 
+    def refuse_one_way(self) -> None:
+        """Nothing, unless ``nearest`` has no answer.
+
+        Raises:
+            DataError: The table goes up and down, or stays where it is: it has no inverse.
+        """
+        _ = self._inverse
+
     @property
     def ends(self) -> tuple[float, float]:
         """Its least and its greatest value."""

@@ -84,9 +84,14 @@ class Denoising:
         return self.denoiser.name
 
     @property
+    def keeps(self) -> bool:
+        """Only ``identity`` does."""
+        return self.name == "identity"
+
+    @property
     def bare(self) -> str:
         """Only ``identity`` takes what does not say what its images are."""
-        return "" if self.name == "identity" else BARE
+        return "" if self.keeps else BARE
 
     @property
     def device(self) -> str:

@@ -71,6 +71,10 @@ class Method(Protocol):
     arrays: ClassVar[bool]
 
     @property
+    def keeps(self) -> bool:
+        """Whether every stored value stays as it is."""
+
+    @property
     def name(self) -> str:
         """Of the model, the noise or the mask: for screen, manifest and derived objects."""
 

@@ -53,6 +53,7 @@ class AddingNoise:
 
     command: ClassVar[Command] = "add-noise"
     layout: ClassVar[Layout] = Layout()
+    keeps: ClassVar[bool] = False
     bare: ClassVar[str] = UNKNOWN
     arrays: ClassVar[bool] = False
     figures = staticmethod(noise_of)

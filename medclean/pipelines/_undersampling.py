@@ -45,6 +45,7 @@ class Undersampling:
     command: ClassVar[Command] = "undersample"
     device: ClassVar[str] = "cpu"
     layout: ClassVar[Layout] = Layout()
+    keeps: ClassVar[bool] = False
     bare: ClassVar[str] = UNKNOWN
     arrays: ClassVar[bool] = True
     figures: ClassVar[None] = None

@@ -136,7 +136,8 @@ class Work:
     def flaws(self, series: Series) -> dict[int, str]:
         """Which of a series' files cannot be read, and why."""
         hidden = self.disguise and self.disguise.of_images(series)
-        check = partial(formats.flaw, self.root, deidentification=hidden)
+        changed = not self.method.keeps
+        check = partial(formats.flaw, self.root, changed=changed, deidentification=hidden)
         places = range(len(series.instances))
         tasks = [self.workers.submit(check, series.alone(place), 0) for place in places]
         return {place: why for place, task in enumerate(tasks) if (why := formats.told(task))}

@@ -214,7 +214,7 @@ def _row(
     elif flaws := _flaws(series, asked, workers):
         gaps = asked.job.allow_gaps and len(flaws) < len(series.instances)
         will, exit_ = (will, Exit.PARTIAL) if gaps else ("fail", Exit.BAD_DATA)
-        reason = "; ".join(dict.fromkeys(f"a file {why}" for why in flaws.values()))
+        reason = "; ".join(dict.fromkeys(f"a file: {why}" for why in flaws.values()))
     named = {series.instances[place].name: why for place, why in flaws.items()}
     if will == asked.method.command:
         named = {gap.path: gap.why for gap in (Gap.of(series, *flaw) for flaw in flaws.items())}
@@ -239,7 +239,13 @@ def _flaws(series: Series, asked: Request[Method], workers: Workers) -> dict[int
     """Which of a series' files cannot be read, and why, as far as shows without decoding."""
     hidden = asked.disguise and asked.disguise.of_images(series)
     root = asked.inputs.root
-    look = partial(formats.flaw, root, decoded=False, deidentification=hidden)
+    look = partial(
+        formats.flaw,
+        root,
+        changed=not asked.method.keeps,
+        decoded=False,
+        deidentification=hidden,
+    )
     tasks = [workers.submit(look, series.alone(place), 0) for place in range(len(series.instances))]
     return {place: why for place, task in enumerate(tasks) if (why := formats.told(task))}
 

@@ -76,10 +76,11 @@ def read(root: Path, series: Series, instance: int) -> Pixels:
     return pixels_of(decoded, vendor_units=source.vendor_units, tiles=source.tiles)
 
 
-def refuse_broken(root: Path, series: Series, instance: int) -> None:
-    """Nothing, unless it shows without decoding that ``read`` would fail, and for the same reason.
+def encoding(root: Path, series: Series, instance: int) -> Encoding:
+    """What the stored values of one file mean, without decoding them; all but padding.
 
-    What no header, item or table of offsets tells stays unknown: damage within a codestream.
+    It fails where it shows so that ``read`` would, and for the same reason. What no header, item or
+    table of offsets tells stays unknown: damage within a codestream.
 
     Args:
         root: As for ``read``; so are the others.
@@ -87,7 +88,7 @@ def refuse_broken(root: Path, series: Series, instance: int) -> None:
         instance: See there.
 
     Raises:
-        DataError: It would.
+        DataError: ``read`` would fail.
     """
     source = series.instances[instance]
     path = root / source.path
@@ -96,7 +97,7 @@ def refuse_broken(root: Path, series: Series, instance: int) -> None:
         data = mmap(file.fileno(), size, access=ACCESS_READ) if size else b""
         found = _quickly(data, path) or _by_pydicom(parse(path), path)
     refuse_undecodable(found.file, found.header)
-    _encoding(found, vendor_units=source.vendor_units, frames=source.frames)
+    return _encoding(found, vendor_units=source.vendor_units, frames=source.frames)
 
 
 def load(path: Path) -> Decoded:
@@ -141,18 +142,18 @@ def pixels_of(decoded: Decoded, *, vendor_units: bool = False, tiles: int = 0) -
     facts, header, _ = decoded.found
     whole = meaningful(decoded.words, _bits(header))
     stored = mosaic.cut(whole, tiles) if tiles else whole
-    encoding = _encoding(decoded.found, vendor_units=vendor_units, frames=len(stored))
+    means = _encoding(decoded.found, vendor_units=vendor_units, frames=len(stored))
     declared = declared_padding(
         unsigned(facts, "PixelPaddingValue"),
         unsigned(facts, "PixelPaddingRangeLimit"),
         _bits(header),
         signed=header.signed,
     )
-    mask, forbidden = padding(stored, modality_of(header), encoding, declared)
+    mask, forbidden = padding(stored, modality_of(header), means, declared)
     return Pixels(
         stored=stored,
         padding=mask,
-        encoding=replace(encoding, forbidden=forbidden),
+        encoding=replace(means, forbidden=forbidden),
         digest=digest_of(stored),
         syntax=header.syntax,
     )
