@@ -1,6 +1,7 @@
 """Small DICOM files for tests, made from nothing."""
 
 from pathlib import Path
+from time import gmtime, strftime
 from typing import Any
 
 import numpy as np
@@ -100,7 +101,7 @@ def image(
     data.SOPInstanceUID = uid("instance", study, series, number)
     data.StudyDate = data.SeriesDate = data.AcquisitionDate = data.ContentDate = "20200304"
     data.StudyTime = data.SeriesTime = data.ContentTime = "101112.5"
-    data.AcquisitionTime = f"{101112 + number:06d}"
+    data.AcquisitionTime = strftime("%H%M%S", gmtime(36672 + number))  # 10:11:12 and later
     data.AccessionNumber = ""
     data.Modality = "OT" if modality == "SC" else modality
     data.Manufacturer = "Acme"
