@@ -456,6 +456,10 @@ def test_init_begins_with_the_weights_of_a_checkpoint(unbroken, dataset, tmp_pat
         ({"noise": ("gaussian:sigmas=0.1",)}, "did you mean 'sigma'"),
         ({"noise": ("gaussian:sigma=0.3..0.1",)}, "0.3..0.1, expected the lower end first"),
         ({"noise": ("gaussian:sigma=-0.1..0.2",)}, "level -0.1, expected 0 or more"),
+        (
+            {"model": "unet:width=4,critic_width=4", "patch": (16,), "batch": (1,)},
+            "say --patch 32 or --batch 2",
+        ),
         ({"patch": (16, 4)}, "cannot judge patches of 4 pixels; say --patch 6 or more"),
         ({"modality": "CT"}, "state that they are MR"),
         ({"noise": ("gaussian", "poison")}, "no noise 'poison'"),
@@ -477,7 +481,7 @@ def test_wrong_settings_are_refused_before_anything_is_written(
 
 def test_patches_that_only_the_generator_sees_may_be_smaller(tmp_path):
     asked = job(tmp_path, tmp_path / "run", patch=(4, 16))  # the critic joins in half way
-    begin.check_patches(asked, begin.network(asked))
+    begin.check_patches(asked, begin.network(asked), 1)
 
 
 def test_an_image_beyond_a_limit_is_left_out(dataset, tmp_path):

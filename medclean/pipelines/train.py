@@ -77,7 +77,7 @@ def _train(job: TrainJob, log: Log, world: World) -> tuple[Path, Card]:
     where = machine(job.device, job.precision, job.workers, tf32=job.tf32, world=world)
     begin.check_batches(job, world.size)
     model = begin.network(job)
-    begin.check_patches(job, model)
+    begin.check_patches(job, model, world.size)
     refuse_overlap(job.out, [job.dataset])
     data = by_first(lambda: _dataset(job, log))
     begin.check_modality(job, data.modality)

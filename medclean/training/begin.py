@@ -4,6 +4,7 @@ import os
 import shutil
 
 import torch
+from torch import nn
 
 from medclean import checkpoints
 from medclean.catalog import MODELS, SCHEDULES
@@ -88,13 +89,21 @@ def check_batches(job: TrainJob, processes: int) -> None:
             )
 
 
-def check_patches(job: TrainJob, model: Model) -> None:
-    """See that who plays in each part of the run can judge its patches.
+def check_patches(job: TrainJob, model: Model, processes: int) -> None:
+    """See that who plays in each part of the run can judge its patches, and has enough of them.
 
     Raises:
-        UsageError: A patch is too small for one.
+        UsageError: A patch is too small, or alone where batch norm needs another.
     """
-    for part, patch in enumerate(job.patch, start=1):
+    normed = any(isinstance(layer, nn.BatchNorm2d) for layer in model.modules())
+    batches = job.batch * (len(job.patch) // len(job.batch))
+    for part, (patch, batch) in enumerate(zip(job.patch, batches, strict=True), start=1):
+        if normed and batch == processes and patch <= model.stride > 1:
+            raise UsageError(
+                f"the batch norm of {job.model} has one value of a single patch of {patch} pixels "
+                f"at its coarsest level, which has no spread; say --patch {2 * model.stride} or "
+                f"--batch {2 * processes}"
+            )
         playing = [turn for turn in model.turns(part / len(job.patch) - 1e-9) if turn.repeats]
         least = max(turn.least for turn in playing)
         if patch < least:
