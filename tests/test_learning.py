@@ -17,7 +17,7 @@ from medclean.learning.ema import EMA
 from medclean.learning.recompute import recompute
 from medclean.learning.stepper import Stepper
 from medclean.losses.adversarial import gradient_penalty, hinge, lsgan
-from medclean.losses.pixel import charbonnier, l1
+from medclean.losses.pixel import berhu, charbonnier, l1
 from tiny import LEARNERS, TRAINABLE, batches, play, tiny
 
 ALL = [*TRAINABLE, *LEARNERS]
@@ -316,3 +316,14 @@ def test_hand_written_losses_are_what_they_say():
     scores = torch.tensor([-2.0, 0.5])
     assert (lsgan(scores, real=True), lsgan(scores, real=False)) == (4.625, 2.125)
     assert (hinge(scores, real=True), hinge(scores, real=False)) == (1.75, 0.75)
+
+
+def test_berhu_is_the_distance_of_small_errors_and_the_square_of_large_ones():
+    clean = torch.zeros(2, 1, 1, 4)
+    off = torch.tensor([[0.0, -0.1, 0.2, 1.0], [0.0, 0.0, 0.0, 0.0]]).view(2, 1, 1, 4)
+    off.requires_grad_()
+    found = berhu(off, clean)
+    assert found.tolist() == pytest.approx([(0.1 + 0.2 + (1 + 0.04) / 0.4) / 4, 0])
+    found.sum().backward()
+    assert (4 * off.grad).flatten().tolist() == pytest.approx([0, -1, 1, 5, 0, 0, 0, 0])
+    assert berhu(7 * off, clean).tolist() == pytest.approx((7 * found).tolist())

@@ -9,14 +9,14 @@ from torch import Tensor
 from medclean.errors import DataError
 from medclean.learning.batch import Batch
 from medclean.learning.turn import Turn
-from medclean.losses.pixel import l1, l2
+from medclean.losses.pixel import berhu, l1, l2
 from medclean.models._conditional import Conditional, check_smoothing
 from medclean.models._rrg import Shape
 from medclean.networks.critics import PatchGAN
 from medclean.volume import Given
 
 STRONGEST = 0.3  # sigma in scale up to which noise levels are weighted
-DISTANCES, POWERS = {"l1": l1, "l2": l2}, {"l1": 1, "l2": 2}
+DISTANCES = {"l1": l1, "l2": l2, "berhu": berhu}
 SGDM: dict[str, dict[str, Any]] = {  # of the paper's text: 2e-4 for the critic, half for the other
     "critic": {"optimiser": {"name": "sgd", "momentum": 0.5}},
     "generator": {"optimiser": {"name": "sgd", "momentum": 0.9}, "lr_scale": 0.5},
@@ -35,8 +35,8 @@ class DGAN(Conditional):
             critic_width: Channels of the critic's first layer.
             norm: Of the critic: batch, or group where several processes shall learn what one does.
             l1_weight: Of the distance from the clean image; the critic's opinion has 1.
-            distance: From the clean image: the paper's l1, or l2, which cares for the brightest
-                pixels and is what PSNR counts.
+            distance: From the clean image: the paper's l1; l2, which cares for the brightest
+                pixels and is what PSNR counts; or berhu, which is l1 but for the largest errors.
             smoothing: What the label for real is less than 1, to the critic.
             weighting: Above 0, an image counts by 1 / (sigma + weighting), squared with l2, so
                 that low noise levels are not smoothed away; 0.05 is a good value.
@@ -50,7 +50,7 @@ class DGAN(Conditional):
         critic_width: int = 64
         norm: Literal["batch", "group"] = "batch"
         l1_weight: float = 100.0
-        distance: Literal["l1", "l2"] = "l1"
+        distance: Literal["l1", "l2", "berhu"] = "l1"
         smoothing: float = 0.0
         weighting: float = 0.0
         alone: float = 0.0
@@ -89,7 +89,8 @@ class DGAN(Conditional):
         return bool(progress < self.options.alone)
 
     def weights(self, batch: Batch) -> Any:
-        return weights_of(batch.given, self.options.weighting, power=POWERS[self.options.distance])
+        power = 2 if self.options.distance == "l2" else 1  # as the distance grows with its images
+        return weights_of(batch.given, self.options.weighting, power=power)
 
 
 def weights_of(given: Given, weighting: float, *, power: int = 1) -> Any:
