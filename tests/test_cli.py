@@ -31,7 +31,8 @@ class Job:
     model: Annotated[str, Setting("Which.", "result")]
     out: Annotated[Path | None, Setting("To.", flags=("--out", "-o"))] = None
     level: Annotated[float, Setting("How much.")] = 0.5
-    count: Annotated[int | None, Setting("How many.")] = None
+    count: Annotated[int | None, Setting("How many.", instead=("share",))] = None
+    share: Annotated[float | None, Setting("Of all.", instead=("count",))] = None
     kind: Annotated[Literal["keep", "explicit"], Setting("Which kind.")] = "keep"
     include: Annotated[tuple[Literal["phase", "map"], ...], Setting("What else.")] = ()
     fail_fast: Annotated[bool, Setting("At once.")] = False
@@ -39,6 +40,8 @@ class Job:
     def __post_init__(self) -> None:
         if not 0 <= self.level <= 1:
             raise ValueError(f"level is {self.level:g}, expected 0 to 1")
+        if self.count is not None and self.share is not None:
+            raise ValueError("expected count or share")
 
 
 @pytest.fixture
@@ -108,6 +111,22 @@ def test_flags_beat_the_environment_that_the_file_that_a_preset(ask, monkeypatch
     assert (job.level, job.include, job.fail_fast) == (0.3, ("phase", "map"), True)
     job = ask("--level", "0.4", "--no-fail-fast", "--include", "phase")
     assert (job.level, job.include, job.fail_fast) == (0.4, ("phase",), False)
+
+
+@pytest.mark.parametrize("first", [("--config", "run.toml"), ("--preset", "small")])
+def test_the_stronger_of_two_settings_that_cannot_be_together_counts(
+    ask, monkeypatch, tmp_path, first
+):
+    (tmp_path / "run.toml").write_text("share = 0.2\n")
+    job = ask(*first, "--config", "run.toml", "--preset", "small")  # which says count
+    assert (job.count, job.share, job.level) == (None, 0.2, 0.1)
+    monkeypatch.setenv("MEDCLEAN_COUNT", "5")
+    job = ask(*first, "--config", "run.toml")
+    assert (job.count, job.share) == (5, None)
+    job = ask("--share", "0.3", *first)
+    assert (job.count, job.share) == (None, 0.3)
+    with pytest.raises(UsageError, match="count or share"):
+        ask("--share", "0.3", "--count", "3")
 
 
 def test_a_variable_that_sets_nothing_is_told(ask, monkeypatch, capsys):

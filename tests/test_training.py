@@ -399,11 +399,25 @@ def test_several_seeds_are_runs_of_their_own_and_are_summed_up(unbroken, dataset
     assert (settings["seed"], settings["seeds"]) == (0, 2)
     assert each(tmp_path / "runs") == [tmp_path / "runs" / f"seed-{seed}" for seed in (0, 1)]
     assert each(unbroken) == [unbroken]  # as `report` takes them
-    with pytest.raises(UsageError, match="holds a single training run"):
+    with pytest.raises(UsageError, match=r"was begun with seeds=1, now it is 2"):
         train(job(dataset, unbroken, seeds=2), QUIET)
+    with pytest.raises(UsageError, match=r"was begun with seed=0, now it is 5"):
+        train(job(dataset, tmp_path / "runs", seeds=2, seed=5), QUIET)
     begun = [path.stat().st_mtime_ns for path in sorted((tmp_path / "runs").rglob("log.csv"))]
     train(job(dataset, tmp_path / "runs", seeds=2), QUIET)  # it is all there
     assert begun == [p.stat().st_mtime_ns for p in sorted((tmp_path / "runs").rglob("log.csv"))]
+
+
+def test_a_folder_of_something_else_is_not_taken_for_several_seeds(dataset, tmp_path):
+    out = tmp_path / "mine"
+    out.mkdir()
+    (out / "job.toml").write_text("precious = 1")
+    with pytest.raises(UsageError, match="is not empty"):
+        train(job(dataset, out, seeds=2), QUIET)
+    assert (out / "job.toml").read_text() == "precious = 1"
+    with pytest.raises(UsageError, match="plateau follow"):
+        train(job(dataset, tmp_path / "runs", seeds=2, schedule="plateau", validation=0), QUIET)
+    assert not (tmp_path / "runs").exists()
 
 
 def test_a_network_that_sees_neighbours_denoises_each_slice_beside_its_own(
@@ -445,6 +459,26 @@ def test_init_begins_with_the_weights_of_a_checkpoint(unbroken, dataset, tmp_pat
     made = r"does not fit.*--model 'dgan:width=4,groups=1,streams=\[1,2\],patch=16"
     with pytest.raises(MissingError, match=made):
         train(job(dataset, tmp_path / "other", **other), QUIET)
+
+
+@pytest.mark.usefixtures("no_curves")
+def test_a_run_names_what_it_began_with_for_any_folder_and_goes_on_without(
+    unbroken, dataset, tmp_path, monkeypatch
+):
+    shutil.copytree(unbroken, tmp_path / "own")
+    monkeypatch.chdir(tmp_path)
+    begins = {"init": "own", "steps": 2, "every": 1}
+    train(job(dataset, tmp_path / "run", **begins), QUIET)
+    told = tomllib.loads((tmp_path / "run" / "job.toml").read_text())
+    assert told["init"] == str(tmp_path / "own")
+    shutil.rmtree(tmp_path / "own")
+    best = tmp_path / "run" / "best.json"
+    card = json.loads(best.read_text())
+    best.write_text(json.dumps(card | {"constancy": {}}))  # as if it had not been judged
+    train(job(dataset, tmp_path / "run", **begins | {"init": "./own"}), QUIET)
+    assert json.loads(best.read_text())["constancy"] == card["constancy"]
+    with pytest.raises(MissingError, match="no checkpoint"):
+        train(job(dataset, tmp_path / "other", **begins), QUIET)
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,7 @@ _CATALOGS: dict[str, Iterable[str]] = {
 }
 _METAVARS = {int: "N", float: "X", Path: "PATH"}
 _VARIABLES = {"MEDCLEAN_CONFIG", "MEDCLEAN_DEBUG"}  # and those of all settings
+_SOURCES = ("DEFAULT", "DEFAULT_MAP", "ENVIRONMENT", "COMMANDLINE")  # the strongest last
 _MODEL = f"{__name__}.model"  # in the memory of a command line
 
 
@@ -64,10 +65,12 @@ def command(run: Callable[..., Exit], *, presets: bool = False) -> Callable[...,
         return {name: _text(value, types[name]) for name, value in values.items()}
 
     @wraps(run)
-    def made(*, preset: str | None = None, **given: Any) -> Exit:
+    def made(*, context: typer.Context, preset: str | None = None, **given: Any) -> Exit:
         if preset:  # a bare --model leaves the options that a preset has for that model
             model = read(_config.preset(preset, given["model"])).get("model", given["model"])
             given["model"] = model if model.startswith(f"{given['model']}:") else given["model"]
+        for name in _outdone(given, stated, lambda name: _rank(context, name)):
+            given[name] = _default(defaults[name], types[name])
         more = {other.name: given[other.name] for other in others}
         values = {n: _value(_said(n, stated[n]), given[n], kind) for n, kind in types.items()}
         try:
@@ -78,8 +81,9 @@ def command(run: Callable[..., Exit], *, presets: bool = False) -> Callable[...,
 
     defaults = {field.name: field.default for field in fields(job)}
     own = [_parameter(name, defaults[name], types[name], said) for name, said in stated.items()]
-    files = [_config_option(read), *([_preset_option(read)] if presets else [])]
-    made.__signature__ = Signature([*own, *files, *others])  # type: ignore[attr-defined]  # read by Typer
+    files = [_config_option(read, stated), *([_preset_option(read, stated)] if presets else [])]
+    about = Parameter("context", Parameter.KEYWORD_ONLY, annotation=typer.Context)
+    made.__signature__ = Signature([about, *own, *files, *others])  # type: ignore[attr-defined]  # read by Typer
     made.__doc__ = job.__doc__
     return made
 
@@ -138,10 +142,12 @@ def _nothing(ctx: object) -> None:
     """In the place of a type in the help."""
 
 
-def _config_option(read: Callable[[Path], dict[str, Any]]) -> Parameter:
+def _config_option(
+    read: Callable[[Path], dict[str, Any]], stated: Mapping[str, Setting]
+) -> Parameter:
     def put(context: typer.Context, path: Path | None) -> Path | None:
         if path:
-            context.default_map = {**(context.default_map or {}), **read(path)}
+            context.default_map = _merged(context.default_map or {}, read(path), stated)
         return path
 
     help_ = "TOML file of settings; MEDCLEAN_<SETTING> variables and flags go before it."
@@ -151,12 +157,14 @@ def _config_option(read: Callable[[Path], dict[str, Any]]) -> Parameter:
     return _keyword("config", Path | None, option, None)
 
 
-def _preset_option(read: Callable[[Path], dict[str, Any]]) -> Parameter:
+def _preset_option(
+    read: Callable[[Path], dict[str, Any]], stated: Mapping[str, Setting]
+) -> Parameter:
     def put(context: typer.Context, name: str | None) -> str | None:
         if name:
             known = context.default_map or {}
             model = context.meta.get(_MODEL) or known.get("model")
-            context.default_map = {**read(_config.preset(name, model)), **known}
+            context.default_map = _merged(read(_config.preset(name, model)), known, stated)
         return name
 
     option = typer.Option(
@@ -166,6 +174,39 @@ def _preset_option(read: Callable[[Path], dict[str, Any]]) -> Parameter:
         callback=put,
     )
     return _keyword("preset", str | None, option, None)
+
+
+def _merged(
+    weak: Mapping[str, Any], strong: Mapping[str, Any], stated: Mapping[str, Setting]
+) -> dict[str, Any]:
+    """What two files say."""
+    both = {**weak, **strong}
+    outdone = _outdone(both, stated, strong.__contains__)
+    return {key: value for key, value in both.items() if key not in outdone}
+
+
+def _outdone(
+    values: Mapping[str, Any], stated: Mapping[str, Setting], rank: Callable[[str], int]
+) -> set[str]:
+    """The settings in whose stead a stronger source says another."""
+    said = [name for name in stated if values.get(name)]
+    return {
+        other
+        for name in said
+        for other in stated[name].instead
+        if other in said and rank(other) < rank(name)
+    }
+
+
+def _rank(context: typer.Context, name: str) -> int:
+    """How strong the source of a setting is."""
+    source = context.get_parameter_source(name)
+    return _SOURCES.index(source.name) if source else 0
+
+
+def _default(default: Any, kind: _Type) -> Any:
+    """What Typer gives where nobody says anything."""
+    return Parameter.empty if default is MISSING else _text(default, kind)
 
 
 def _keyword(name: str, kind: Any, info: Any, default: Any) -> Parameter:
@@ -197,8 +238,7 @@ def _parameter(name: str, default: Any, kind: _Type, setting: Setting) -> Parame
         about["envvar"], about["show_envvar"] = f"MEDCLEAN_{name.upper()}", False
         _VARIABLES.add(about["envvar"])
         info = typer.Option(*setting.flags, metavar=None if switch else metavar, **about)
-    value = Parameter.empty if default is MISSING else _text(default, kind)
-    return _keyword(name, read, info, value)
+    return _keyword(name, read, info, _default(default, kind))
 
 
 def _text(value: Any, kind: _Type) -> Any:

@@ -19,6 +19,8 @@ class Setting:
         argument: Positional, not an option.
         optional: An argument that may be left out.
         metavar: What stands for the value in ``--help``.
+        instead: Settings that cannot stand beside it: what a weaker source says of them, such as a
+            preset where this one is a flag, does not count.
     """
 
     help: str
@@ -27,6 +29,7 @@ class Setting:
     argument: bool = False
     optional: bool = False
     metavar: str | None = None
+    instead: tuple[str, ...] = ()
 
 
 def settings(job: type) -> dict[str, Setting]:

@@ -46,6 +46,7 @@ class TrainJob:
             f"one of several for each sample. {NOISE[0]} if neither --mask nor --pairs is given.",
             "result",
             metavar="SPEC",
+            instead=("pairs",),
         ),
     ] = ()
     mask: Annotated[
@@ -55,6 +56,7 @@ class TrainJob:
             "learn to undo that; after --noise, where that is given, too.",
             "result",
             metavar="SPEC",
+            instead=("pairs",),
         ),
     ] = None
     pairs: Annotated[
@@ -63,6 +65,7 @@ class TrainJob:
             "Learn from the noisy and clean images that `prepare --pair-by` has paired, as they "
             "are.",
             "result",
+            instead=("noise", "mask"),
         ),
     ] = False
     realisations: Annotated[
@@ -102,11 +105,19 @@ class TrainJob:
     ] = None
     steps: Annotated[
         int | None,
-        Setting(f"Length of the run in training steps; {STEPS} if nothing is said.", "result"),
+        Setting(
+            f"Length of the run in training steps; {STEPS} if nothing is said.",
+            "result",
+            instead=("epochs",),
+        ),
     ] = None
     epochs: Annotated[
         float | None,
-        Setting("Length of the run in passes over the slices, in place of --steps.", "result"),
+        Setting(
+            "Length of the run in passes over the slices, in place of --steps.",
+            "result",
+            instead=("steps",),
+        ),
     ] = None
     batch: Annotated[
         tuple[int, ...],

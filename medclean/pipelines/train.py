@@ -58,15 +58,17 @@ def train(job: TrainJob, log: Log) -> Path:
         GateCrossed: The training diverged.
         Stopped: A signal said so; the run can be resumed.
     """
+    job = begin.located(job)
     with limited(Limits.of(job.limits)), joined(os.environ) as world:
         log = log if world.rank == 0 else Log(quiet=True)
         if job.seeds == 1:
             return _train(job, log, world)[0]
-        by_first(lambda: seeds.claim(job.out))
         found = {}
-        for seed, one in job.each.items():
-            log.say(f"seed {seed}, in {one.out}")
-            found[seed] = _train(one, log, world)[1]
+        with ExitStack() as held:
+            by_first(lambda: held.enter_context(seeds.claimed(job)))
+            for seed, one in job.each.items():
+                log.say(f"seed {seed}, in {one.out}")
+                found[seed] = _train(one, log, world)[1]
         for line in seeds.told(found):
             log.say(line)
         return by_first(lambda: seeds.write(job, found))

@@ -2,6 +2,8 @@
 
 import os
 import shutil
+from dataclasses import replace
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -13,6 +15,7 @@ from medclean.jobs.train import TrainJob
 from medclean.learning.recompute import recompute
 from medclean.learning.schedules.plateau import Plateau
 from medclean.models._base import Model
+from medclean.training import state
 
 
 def network(job: TrainJob) -> Model:
@@ -30,8 +33,17 @@ def network(job: TrainJob) -> Model:
     return model
 
 
+def located(job: TrainJob) -> TrainJob:
+    """The same job; the file that it starts from means the same wherever it is said again."""
+    if job.init is None or (job.init in MODELS and not Path(job.init).exists()):
+        return job
+    return replace(job, init=os.path.abspath(job.init))
+
+
 def initialise(model: Model, job: TrainJob, modality: str) -> None:
-    """Give a model the weights of ``job.init``, where that is asked for.
+    """Give a model the weights of ``job.init``, where that is asked for and the run begins.
+
+    A run that goes on needs that file no more.
 
     Args:
         model: As ``network`` made it.
@@ -41,7 +53,7 @@ def initialise(model: Model, job: TrainJob, modality: str) -> None:
     Raises:
         MissingError: ``job.init`` is not there, damaged, or of another architecture.
     """
-    if job.init is None:
+    if job.init is None or (job.resume and state.begun(job.out)):
         return
     found = checkpoints.weights(job.init, modality)
     try:

@@ -86,9 +86,10 @@ def judge(
         model.to(device)
         few = replace(test, count=4)
         scores = {"test": test.scores(model, device, stop), "noisy": test.before()}
-        if job.init is not None:
-            begun = checkpoints.load(job.init, card.modality).model.to(device)
-            scores[BEFORE] = test.scores(begun, device, stop)
+        with suppress(MissingError):  # a run that went on needs what it began with no more
+            if job.init is not None:
+                begun = checkpoints.load(job.init, card.modality).model.to(device)
+                scores[BEFORE] = test.scores(begun, device, stop)
         metrics = {**card.metrics, **scores, **_rivals(test, stop)}
         card = replace(card, metrics=metrics, bf16=bf16_difference(model, few, device))
     if rank() == 0:

@@ -1,15 +1,17 @@
 """Several runs that differ by their seed alone, summed up."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
 from medclean.checkpoints import Card
-from medclean.errors import UsageError
+from medclean.errors import MedcleanError
 from medclean.files import write_whole
+from medclean.jobs._setting import values
 from medclean.jobs.train import TrainJob
-from medclean.training import notes
+from medclean.training import notes, state
 from medclean.training.record import settings
 
 SUMMARY = "seeds.json"
@@ -24,24 +26,31 @@ def summary(cards: Mapping[int, Card]) -> dict[str, dict[str, Any]]:
     return {figure: _spread([each[figure] for each in scores]) for figure in scores[0]}
 
 
-def claim(out: Path) -> None:
-    """Nothing, if a folder can hold several runs.
+@contextmanager
+def claimed(job: TrainJob) -> Iterator[None]:
+    """Make a folder that of these runs, or see that it is; left as it was if none can begin.
 
     Raises:
-        UsageError: It holds a single one.
+        UsageError: It holds something else, or runs with other settings.
+        WriteError: It cannot be made.
     """
-    if (out / "state").exists():
-        raise UsageError(f"{out} holds a single training run; choose another folder for --seeds")
+    state.claim(job.out, values(job, "result", "form"), resume=job.resume)
+    write_whole(job.out / "job.toml", settings(job))
+    try:
+        yield
+    except MedcleanError:
+        if not any(folder.exists() for folder in (one.out for one in job.each.values())):
+            state.release(job.out)
+        raise
 
 
 def write(job: TrainJob, cards: Mapping[int, Card]) -> Path:
-    """Put the summary into the folder of the runs, and what was asked; returns its path.
+    """Put the summary into the folder of the runs; returns its path.
 
     Raises:
         WriteError: It cannot be written.
     """
     found = {"format": 1, "seeds": [*cards], "figures": summary(cards)}
-    write_whole(job.out / "job.toml", settings(job))
     notes.write(job.out / SUMMARY, found)
     return job.out / SUMMARY
 

@@ -58,6 +58,11 @@ def store(folder: Path, tensors: Mapping[str, Tensor], progress: Progress) -> No
                 old.unlink()
 
 
+def begun(run: Path) -> bool:
+    """Whether there is a state to go on from."""
+    return (run / "state" / "state.json").is_file()
+
+
 def restore(folder: Path) -> tuple[dict[str, Tensor], Progress] | None:
     """The state to go on from, None where no checkpoint was reached.
 
@@ -140,12 +145,17 @@ def given_up(run: Path) -> Iterator[None]:
     try:
         yield
     except DataError:
-        if not (run / "state" / "state.json").is_file():
-            shutil.rmtree(run / "state")
-            (run / "job.toml").unlink()
-            with suppress(OSError):  # it was there before, and something else is in it
-                run.rmdir()
+        if not begun(run):
+            release(run)
         raise
+
+
+def release(run: Path) -> None:
+    """Leave a folder as ``claim`` found it."""
+    shutil.rmtree(run / "state")
+    (run / "job.toml").unlink(missing_ok=True)
+    with suppress(OSError):  # it was there before, and something else is in it
+        run.rmdir()
 
 
 def _same(before: Mapping[str, Any], now: Mapping[str, Any], run: Path) -> None:
