@@ -17,11 +17,11 @@ from medclean.errors import UsageError, WriteError
 
 PART = ".part"
 _PARTS = 1000  # that one call of the system writes together
-_AGAIN = "run the same command again"
+AGAIN = "run the same command again"
 _NEXT_STEP = {
-    errno.ENOSPC: f"free space there, then {_AGAIN}",
-    errno.EDQUOT: f"free space in your quota, then {_AGAIN}",
-    errno.EFBIG: f"raise the limit on the size of files (ulimit -f), then {_AGAIN}",
+    errno.ENOSPC: f"free space there, then {AGAIN}",
+    errno.EDQUOT: f"free space in your quota, then {AGAIN}",
+    errno.EFBIG: f"raise the limit on the size of files (ulimit -f), then {AGAIN}",
     errno.EACCES: "get permission to write there, or write elsewhere with -o",
     errno.EPERM: "get permission to write there, or write elsewhere with -o",
     errno.EROFS: "write elsewhere with -o",
@@ -68,7 +68,7 @@ def cannot_write(name: str | Path) -> Iterator[None]:
     except OSError as error:
         told = error.filename2 or error.filename
         where = name if told is None or str(told).endswith(PART) else told
-        step = _NEXT_STEP.get(error.errno or 0, f"mend that, then {_AGAIN}")
+        step = _NEXT_STEP.get(error.errno or 0, f"mend that, then {AGAIN}")
         raise WriteError(f"cannot write {where}: {error.strerror or error}; {step}") from error
 
 

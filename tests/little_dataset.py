@@ -31,10 +31,12 @@ def write_image(path, seed=0, *, noise=0.0, shape=(32, 28, 4), spacing=(1, 1, 4)
     return path
 
 
-def make_dataset(root, patients=4):
+def make_dataset(root, patients=4, **image):
     """Patients with one image each, in BIDS folders."""
     for number in range(patients):
-        write_image(root / f"sub-{number:02}" / "anat" / f"sub-{number:02}_T1w.nii.gz", number)
+        write_image(
+            root / f"sub-{number:02}" / "anat" / f"sub-{number:02}_T1w.nii.gz", number, **image
+        )
     return root
 
 

@@ -1,6 +1,7 @@
 """What a training run promises."""
 
 import csv
+import errno
 import json
 import os
 import shutil
@@ -48,13 +49,13 @@ from medclean.pipelines._trained import each
 from medclean.pipelines.denoise import denoise
 from medclean.pipelines.train import train
 from medclean.signals import Stop
-from medclean.training import begin, cards, curves, record, state
+from medclean.training import arrays, begin, cards, curves, record, state
 from medclean.training.machine import Machine
 from medclean.training.noise import Noise
 from medclean.training.pairs import Pairing
 from medclean.training.record import toml
 from medclean.training.samples import Samples, batches
-from medclean.training.slices import averaged, cached, clean_enough
+from medclean.training.slices import _pool_of, averaged, cached, clean_enough
 from medclean.volume import Given, Volume
 from tiny import TRAINABLE, tiny
 
@@ -537,6 +538,64 @@ def samples(dataset, tmp_path):
     )
     noise = Noise("gaussian:sigma=0..0.2|rician:sigma=10au")
     return Samples(slices, Pairing(noise), (16,), (3,), 1, seed=5)
+
+
+def test_whole_slices_of_a_batch_have_one_shape(samples):
+    one, *rest = samples.slices.series
+    folder = samples.slices.folder
+    planes = np.load(folder / one.file)
+    np.save(folder / "narrow.npy", planes[:, :, :20])
+    shutil.copyfile(_pool_of(folder / one.file), _pool_of(folder / "narrow.npy"))
+    narrow = replace(one, file="narrow.npy", slices=tuple(p for p in one.slices if not p[0]))
+    whole = replace(
+        samples,
+        slices=replace(samples.slices, series=(one, narrow, *rest)),
+        patch=(0,),
+        pairing=Pairing(Noise("gaussian:sigma=0"), augment="none"),
+    )
+    seen = {batch.clean.shape[2:]: batch.clean for batch in islice(batches(whole, 0, CPU), 12)}
+    assert seen.keys() == {planes.shape[1:], (planes.shape[1], 20)}
+    known = [plane / plane.max() for plane in planes[:, :, :20]]
+    for plane in seen[planes.shape[1], 20][:, 0].numpy():
+        assert any(np.allclose(plane / plane.max(), other, atol=1e-5) for other in known)
+
+
+@pytest.mark.usefixtures("no_curves")
+def test_a_run_may_end_with_whole_slices(dataset, tmp_path):
+    best = train(job(dataset, tmp_path / "run", patch=(16, 0)), QUIET)
+    assert checkpoints.read_card(best).training["patch"] == [16, 0]
+    small = little_dataset.make_dataset(tmp_path / "small", shape=(32, 20, 4))
+    critical = {"model": "dgan:width=4,groups=1,streams=[1,2],patch=70", "patch": (0,)}
+    with pytest.raises(DataError, match=r"the slices of .*, which are 20x32; say --patch 24"):
+        train(job(small, tmp_path / "other", **critical), QUIET)
+    assert not (tmp_path / "other").exists()
+
+
+def test_slices_of_few_pixels_are_left_out(tmp_path):
+    narrow = little_dataset.make_dataset(tmp_path / "narrow", shape=(40, 9, 4))
+    with pytest.raises(DataError, match="one of few pixels"):
+        train(job(narrow, tmp_path / "run"), QUIET)
+
+
+def test_a_full_disk_tells_how_to_go_on(dataset, tmp_path, monkeypatch):
+    def full(path, array):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("medclean.training.slices.save", full)
+    with pytest.raises(WriteError, match=r"No space left on device.*add --resume to the same"):
+        train(job(dataset, tmp_path / "run"), QUIET)
+
+
+def test_arrays_come_back_as_they_were(tmp_path):
+    array = np.random.default_rng(0).random((3, 4, 5), np.float32)
+    arrays.save(tmp_path / "whole.npy", array[:, ::-1])
+    np.testing.assert_array_equal(np.load(tmp_path / "whole.npy"), array[:, ::-1])
+    filled = arrays.room(tmp_path / "filled.npy", array.shape)
+    size = (tmp_path / "filled.npy").stat()
+    assert 512 * size.st_blocks >= array.nbytes  # it is no sparse file
+    filled[:] = array
+    filled.flush()
+    np.testing.assert_array_equal(arrays.mapped(tmp_path / "filled.npy"), array)
 
 
 def test_a_batch_depends_on_seed_and_number_alone(samples):

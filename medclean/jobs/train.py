@@ -126,7 +126,8 @@ class TrainJob:
     patch: Annotated[
         tuple[int, ...],
         Setting(
-            "Width of a patch in pixels; several, such as 64,128,256, divide the run into parts.",
+            "Width of a patch in pixels, 0 for whole slices, of which those of a batch have one "
+            "shape; several, such as 64,128,0, divide the run into parts.",
             "result",
             metavar="N",
         ),
@@ -202,11 +203,13 @@ class TrainJob:
     ] = True
 
     def __post_init__(self) -> None:
-        counts = ("steps", "batch", "patch", "accumulate", "every", "patience", "seeds")
+        counts = ("steps", "batch", "accumulate", "every", "patience", "seeds")
         for name in (*counts, "realisations"):
             value = getattr(self, name)
             if value is not None and min(value if isinstance(value, tuple) else (value,)) < 1:
                 raise ValueError(f"{name} is {value}, expected at least 1")
+        if min(self.patch) < 0:
+            raise ValueError(f"patch is {min(self.patch)}, expected at least 1, or 0 for slices")
         if len(self.batch) not in (1, len(self.patch)):
             shapes = f"{len(self.patch)} sizes of patch and {len(self.batch)} of batch"
             raise ValueError(f"{shapes}: expected one batch size, or one for each size of patch")

@@ -1,11 +1,12 @@
 """The story of ``medclean train``."""
 
 import os
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from medclean import files
 from medclean.archive.cases import CASES
 from medclean.archive.dataset import Case, Dataset, gather, prepared, split
 from medclean.archive.limits import Limits, limited, limits
@@ -16,12 +17,13 @@ from medclean.archive.unpaired import pools
 from medclean.archive.workers import Workers
 from medclean.checkpoints import Card
 from medclean.device import processors
-from medclean.errors import UsageError
+from medclean.errors import UsageError, WriteError
 from medclean.files import write_whole
 from medclean.jobs._setting import values
 from medclean.jobs.train import TrainJob
 from medclean.learning.processes import by_first
 from medclean.log import Log
+from medclean.models._base import Model
 from medclean.pipelines import _own_page
 from medclean.pipelines._inputs import Inputs, find
 from medclean.signals import Stop, stop_on_signals
@@ -59,7 +61,7 @@ def train(job: TrainJob, log: Log) -> Path:
         Stopped: A signal said so; the run can be resumed.
     """
     job = begin.located(job)
-    with limited(Limits.of(job.limits)), joined(os.environ) as world:
+    with _to_be_resumed(), limited(Limits.of(job.limits)), joined(os.environ) as world:
         log = log if world.rank == 0 else Log(quiet=True)
         if job.seeds == 1:
             return _train(job, log, world)[0]
@@ -72,6 +74,15 @@ def train(job: TrainJob, log: Log) -> Path:
         for line in seeds.told(found):
             log.say(line)
         return by_first(lambda: seeds.write(job, found))
+
+
+@contextmanager
+def _to_be_resumed() -> Iterator[None]:
+    """What cannot be written says how to go on once it can."""
+    try:
+        yield
+    except WriteError as error:
+        raise WriteError(str(error).replace(files.AGAIN, AGAIN)) from error
 
 
 def _train(job: TrainJob, log: Log, world: World) -> tuple[Path, Card]:
@@ -97,7 +108,7 @@ def _train(job: TrainJob, log: Log, world: World) -> tuple[Path, Card]:
     with ExitStack() as held, stop_on_signals(AGAIN) as stop:
         by_first(lambda: _claimed(job, held))
         kept = {part: pairing.kept(job, part, str(where.device)) for part in parts}
-        slices = by_first(lambda: _cached(job, parts, kept, log, stop))
+        slices = by_first(lambda: _cached(job, model, parts, kept, log, stop))
         clean = slices.pop("clean", None)
         samples = {name: Samples.of(job, model, slices[name], pairing) for name in slices}
         samples["train"] = replace(samples["train"], others=clean)
@@ -129,6 +140,7 @@ def _claimed(job: TrainJob, held: ExitStack) -> None:
 
 def _cached(
     job: TrainJob,
+    model: Model,
     parts: Mapping[str, Sequence[Case]],
     kept: Mapping[str, Kept],
     log: Log,
@@ -137,7 +149,7 @@ def _cached(
     """The slices of each split that has cases, with the noisy versions that are kept."""
     with state.given_up(job.out):
         sources.claim(job.out / "state", parts)
-        return {
+        found = {
             name: cached(
                 cases,
                 job.out / "state" / name,
@@ -148,6 +160,8 @@ def _cached(
             for name, cases in parts.items()
             if cases
         }
+        begin.check_slices(job, model, found["train"])
+        return found
 
 
 def _dataset(job: TrainJob, log: Log) -> Dataset:

@@ -10,12 +10,13 @@ from torch import nn
 
 from medclean import checkpoints
 from medclean.catalog import MODELS, SCHEDULES
-from medclean.errors import MissingError, UsageError
+from medclean.errors import DataError, MissingError, UsageError
 from medclean.jobs.train import TrainJob
 from medclean.learning.recompute import recompute
 from medclean.learning.schedules.plateau import Plateau
 from medclean.models._base import Model
 from medclean.training import state
+from medclean.training.slices import Slices
 
 
 def network(job: TrainJob) -> Model:
@@ -110,19 +111,44 @@ def check_patches(job: TrainJob, model: Model, processes: int) -> None:
     normed = any(isinstance(layer, nn.BatchNorm2d) for layer in model.modules())
     batches = job.batch * (len(job.patch) // len(job.batch))
     for part, (patch, batch) in enumerate(zip(job.patch, batches, strict=True), start=1):
+        if not patch:
+            continue  # a whole slice: see `check_slices`
         if normed and batch == processes and patch <= model.stride > 1:
             raise UsageError(
                 f"the batch norm of {job.model} has one value of a single patch of {patch} pixels "
                 f"at its coarsest level, which has no spread; say --patch {2 * model.stride} or "
                 f"--batch {2 * processes}"
             )
-        playing = [turn for turn in model.turns(part / len(job.patch) - 1e-9) if turn.repeats]
-        least = max(turn.least for turn in playing)
+        least = _least(job, model, part)
         if patch < least:
             raise UsageError(
                 f"the critic of {job.model} cannot judge patches of {patch} pixels; "
                 f"say --patch {least} or more"
             )
+
+
+def check_slices(job: TrainJob, model: Model, slices: Slices) -> None:
+    """See that who plays where whole slices are learnt from can judge them.
+
+    Raises:
+        DataError: A slice is too small for one.
+    """
+    parts = [part for part, patch in enumerate(job.patch, start=1) if not patch]
+    least = max((_least(job, model, part) for part in parts), default=1)
+    for series in slices.series:
+        for axis in sorted({axis for axis, _ in series.slices}):
+            rows, columns = slices.shape(series, axis)
+            if min(rows, columns) < least:
+                raise DataError(
+                    f"the critic of {job.model} cannot judge the slices of {series.name}, which "
+                    f"are {rows}x{columns}; say --patch {least} or more"
+                )
+
+
+def _least(job: TrainJob, model: Model, part: int) -> int:
+    """Pixels along each side that those need who play at the end of a part of the run, from 1."""
+    turns = model.turns(part / len(job.patch) - 1e-9)
+    return max(turn.least for turn in turns if turn.repeats)
 
 
 def check_modality(job: TrainJob, modality: str) -> None:

@@ -110,22 +110,22 @@ class Pairing:
     def patch(
         self, slices: Slices, place: Place, patch: int, context: int, rng: np.random.Generator
     ) -> Pair:
-        """A patch of a slice; the middle one of its neighbours is the clean one."""
+        """A patch of a slice, or with 0 all of it; the middle one of its neighbours is clean."""
         series, axis, position = place
         stack = slices.stack(series, axis, position, context)
         if series.versions:
             version = series.versions[int(rng.integers(len(series.versions)))]
             noisy = slices.stack(series, axis, position, context, file=version.file)
             both = np.concatenate([noisy, stack[context // 2][None]])
-            both = cut(both, patch, series.bright, rng, _still(self.augment))
+            both = _cut(both, patch, series, rng, _still(self.augment))
             return Pair(both[:-1], both[-1], _known(series, axis, version), version.scale)
         chain = self._chain(rng)
         if self.masks:
             pair = self._sampled(whole(stack, rng, self.augment), place, chain, rng)
             both = np.concatenate([pair.noisy, pair.clean[None]])
-            both = cut(both, patch, series.bright, rng, "none")
+            both = _cut(both, patch, series, rng, "none")
             return pair._replace(noisy=both[:-1], clean=both[-1])
-        clean = cut(stack, patch, series.bright, rng, self.augment)
+        clean = _cut(stack, patch, series, rng, self.augment)
         return _noised(clean, slices, place, chain, rng)
 
     def levels(self, slices: Slices, sigmas: Sequence[float]) -> list[float | None]:
@@ -200,6 +200,13 @@ def scale_of_noisy(pool: Image, noise: Chain, given: Given, rng: np.random.Gener
 
 def _known(series: Series, axis: int, version: Version) -> Given:
     return replace(series.given(axis), sigma=version.sigma)
+
+
+def _cut(
+    stack: Image, patch: int, series: Series, rng: np.random.Generator, augment: Augment
+) -> Image:
+    """A patch of some neighbours, or with 0 all of them."""
+    return cut(stack, patch, series.bright, rng, augment) if patch else whole(stack, rng, augment)
 
 
 def _still(augment: Augment) -> Augment:

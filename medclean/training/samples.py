@@ -16,12 +16,13 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from medclean.catalog import NORMALISERS
+from medclean.errors import DataError
 from medclean.jobs.train import TrainJob
 from medclean.learning.batch import Batch
 from medclean.models._base import Model
 from medclean.training.augmentation import adjusted
 from medclean.training.machine import Machine
-from medclean.training.pairs import Pair, Pairing
+from medclean.training.pairs import Pair, Pairing, Place
 from medclean.training.slices import Slices
 from medclean.volume import Given, Image
 
@@ -35,7 +36,8 @@ class Samples(Dataset[Arrays]):
     Attributes:
         slices: Where they are cut from.
         pairing: How a noisy one and a clean one come to be.
-        patch: Width in pixels, in each part of the run.
+        patch: Width in pixels, in each part of the run; 0 for whole slices, of which those of a
+            batch have one shape.
         batch: Patches a batch, in each part of the run.
         context: Neighbouring slices that a patch has.
         seed: Of the run.
@@ -86,8 +88,9 @@ class Samples(Dataset[Arrays]):
         """Batch k as plain tensors, which cross from a worker to the run."""
         part = bisect_right(self.parts, k)
         first, step = self.share
-        own = range(first, self.batch[part], step)
-        rows = [self.sample(k, i, self.patch[part]) for i in own]
+        own, patch = range(first, self.batch[part], step), self.patch[part]
+        alike = self if patch else self._of_one_shape(k)
+        rows = [alike.sample(k, i, patch) for i in own]
         return {key: torch.from_numpy(np.stack([row[key] for row in rows])) for key in rows[0]}
 
     def sample(self, k: int, i: int, patch: int) -> dict[str, Image]:
@@ -107,16 +110,44 @@ class Samples(Dataset[Arrays]):
         return {key: row[key] for key in row if self.learns_from != "noisy" or key != "clean"}
 
     def _any(self, patch: int, rng: np.random.Generator) -> tuple[Image, Image, Given]:
-        """A patch of any slice, noisy and clean, in the network's units; what is known of it."""
-        odds = _odds(self.slices)
-        series = self.slices.series[int(rng.choice(len(odds), p=odds))]
-        axis, position = series.slices[int(rng.integers(len(series.slices)))]
-        pair = self.pairing.patch(self.slices, (series, axis, position), patch, self.context, rng)
-        normaliser = NORMALISERS.make(normaliser_for(series.modality, series.normaliser))
-        noisy, clean, given = normalised(pair, normaliser)
+        """Of any slice a patch, or with 0 all of it, noisy and clean, in the network's units."""
+        place = self._drawn(rng)
+        pair = self.pairing.patch(self.slices, place, patch, self.context, rng)
+        normaliser = normaliser_for(place[0].modality, place[0].normaliser)
+        noisy, clean, given = normalised(pair, NORMALISERS.make(normaliser))
         if self.pairing.augment != "all":
             return noisy, clean, given
         return adjusted(noisy, clean, given, rng)
+
+    def _of_one_shape(self, k: int) -> "Samples":
+        """The same with those slices alone that batch k can have."""
+        series, axis, _ = self._drawn(np.random.default_rng((self.seed, k)))
+        shape = self.slices.shape(series, axis)
+        others = None if self.others is None else of_shape(self.others, shape)
+        return replace(self, slices=of_shape(self.slices, shape), others=others)
+
+    def _drawn(self, rng: np.random.Generator) -> Place:
+        """Any slice."""
+        odds = _odds(self.slices)
+        series = self.slices.series[int(rng.choice(len(odds), p=odds))]
+        axis, position = series.slices[int(rng.integers(len(series.slices)))]
+        return series, axis, position
+
+
+def of_shape(slices: Slices, shape: tuple[int, int]) -> Slices:
+    """Those slices alone that have so many rows and columns.
+
+    Raises:
+        DataError: None has.
+    """
+    kept = []
+    for series in slices.series:
+        axes = [axis for axis in range(3) if slices.shape(series, axis) == shape]
+        places = tuple(place for place in series.slices if place[0] in axes)
+        kept += [replace(series, slices=places)] if places else []
+    if not kept:
+        raise DataError(f"no slice is {shape[0]}x{shape[1]}; learn from patches, --patch 128")
+    return replace(slices, series=tuple(kept))
 
 
 def _odds(slices: Slices) -> Image:

@@ -9,12 +9,10 @@ out.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from medclean.archive.dataset import Case
 from medclean.errors import DataError
@@ -22,6 +20,7 @@ from medclean.files import cannot_write, make_folder
 from medclean.physics.signal.noise_level import middle, noise_level, series_noise_level
 from medclean.signals import Stop
 from medclean.training import notes
+from medclean.training.arrays import mapped, save
 from medclean.training.versions import Kept, Version
 from medclean.volume import Given, Image, Volume, scale_of
 
@@ -29,6 +28,7 @@ CLEAN = 0.025  # largest sigma of a ground truth, as a share of scale; fine text
 FINE = 320  # rows or columns from which a series may be halved
 CUBIC = 1.3  # largest ratio of voxel sides of a series that is cut in three directions
 NARROW = 64  # voxels along each side of a series that is cut in three directions
+NARROWEST = 11  # pixels along each side of a slice: the window of SSIM
 POOL = (100, 200)  # voxels that stand for a series where a scale is taken
 NOTHING = Kept()
 
@@ -91,11 +91,17 @@ class Slices:
             context: How many, its own in the middle.
             file: Of a noisy version; the clean series' own if not given.
         """
-        array = np.moveaxis(_mapped(self.folder / (file or series.file)), axis, 0)
+        array = np.moveaxis(mapped(self.folder / (file or series.file)), axis, 0)
         if context == 1:
             return array[position : position + 1]
         reach = np.arange(context) - context // 2
         return array[np.clip(position + reach, 0, len(array) - 1)]
+
+    def shape(self, series: Series, axis: int) -> tuple[int, int]:
+        """Rows and columns of the slices across an axis."""
+        sides = mapped(self.folder / series.file).shape
+        rows, columns = sides[:axis] + sides[axis + 1 :]
+        return rows, columns
 
     def files(self) -> Iterator[Path]:
         """All that is mapped into memory."""
@@ -105,7 +111,7 @@ class Slices:
 
     def pool(self, series: Series) -> Image:
         """Voxels drawn from a series once, laid out as an image for the noise's sake."""
-        return _mapped(_pool_of(self.folder / series.file))
+        return mapped(_pool_of(self.folder / series.file))
 
     def spread(self, count: int) -> list[tuple[Series, int, int]]:
         """Series, axis and position of about this many slices, evenly from all series."""
@@ -156,12 +162,12 @@ def cached(
     if not rows:
         raise DataError(
             f"none of {len(cases)} series is ground truth: each has noise above {CLEAN:.1%} of its "
-            "scale or no slice with content; bring cleaner images"
+            "scale, no slice with content, or one of few pixels; bring cleaner images"
         )
     try:
         found = Slices(folder, tuple(_series(row) for row in rows))
         for file in found.files():
-            _mapped(file)
+            mapped(file)
     except (OSError, EOFError, ValueError, TypeError, KeyError) as error:
         raise DataError(f"{folder} is damaged ({type(error).__name__}); {mend}") from None
     return found
@@ -212,6 +218,10 @@ def _taken(
 ) -> list[Series]:
     """Put a case into the cache, if it can be ground truth; that of a pair is, as it stands."""
     volume = case.read()
+    rows, columns = volume.array.shape[1:]
+    if min(rows, columns) < NARROWEST:
+        report(f"left out, slices of {rows}x{columns}, expected {NARROWEST} at least: {case.name}")
+        return []
     clean = (volume, case.noise or 0.0) if case.noisy else clean_enough(volume, case.noise)
     if clean is None:
         report(f"left out, noise above {CLEAN:.1%} of scale: {case.name}")
@@ -221,8 +231,8 @@ def _taken(
     if not slices:
         report(f"left out, no slice with content: {case.name}")
         return []
-    np.save(path, taken.array)
-    np.save(_pool_of(path), np.random.default_rng(0).choice(taken.array.ravel(), POOL))
+    save(path, taken.array)
+    save(_pool_of(path), np.random.default_rng(0).choice(taken.array.ravel(), POOL))
     how = "" if taken is volume else ", averaged over 2x2 pixels or 2x2x2 voxels"
     if kept.noise is not None:
         drawn = kept.count * len(taken.array)
@@ -278,9 +288,3 @@ def _evenly(length: int, count: int) -> list[int]:
     """Up to ``count`` different places in a row, evenly spread, ends kept free."""
     places = (np.arange(count) + 0.5) * length / count
     return sorted({int(place) for place in places})
-
-
-@cache
-def _mapped(path: Path) -> NDArray[np.float32]:
-    """One map a process, so that workers share the pages."""
-    return np.load(path, mmap_mode="r")

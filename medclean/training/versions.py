@@ -12,13 +12,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.lib.format import open_memmap
 
 from medclean.archive.dataset import Case
 from medclean.errors import DataError
 from medclean.physics.noise._chain import Chain
 from medclean.physics.signal.noise_level import middle, noise_level, series_noise_level
 from medclean.signals import Stop
+from medclean.training.arrays import mapped, room, save
 from medclean.training.noise import Noise
 from medclean.volume import Given, Image, Volume, scale_of
 
@@ -94,7 +94,7 @@ def _drawn(
     """
     if not path.is_file():
         part = path.with_suffix(".part")
-        array = open_memmap(part, mode="w+", dtype=np.float32, shape=clean.array.shape)
+        array = room(part, clean.array.shape)
 
         def draw(place: int) -> None:
             stop.check()
@@ -106,7 +106,7 @@ def _drawn(
                 pass  # what one raises is raised here, and those that wait are left out
         array.flush()
         part.replace(path)
-    noisy = np.load(path, mmap_mode="r")
+    noisy = mapped(path)
     known = chain.given(given).sigma
     level = _measured(noisy) if known is None else float(known)
     return Version(path.name, "+".join(chain.names), level, scale_of(noisy, clean.modality))
@@ -136,7 +136,7 @@ def _recorded(case: Case, clean: Volume, path: Path) -> Version:
     ):
         if own != other:
             raise DataError(f"{case.name} has {what} {own}, its clean image {other}; prepare anew")
-    np.save(path, volume.array)
+    save(path, volume.array)
     sigma = _measured(volume.array) if case.noise is None else case.noise * volume.scale
     return Version(path.name, RECORDED, sigma, volume.scale)
 
