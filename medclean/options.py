@@ -128,6 +128,32 @@ def expected(kind: Any) -> str:
     return _KINDS.get(kind) or " or ".join(_WORDS.get(kind, ("a text",)))
 
 
+def check_counts(options: Any) -> None:
+    """Nothing, if each whole number among the options, and each of several, is at least 1.
+
+    Raises:
+        ValueError: One is not, or of several there is none.
+    """
+    for field in fields(options):
+        value = getattr(options, field.name)
+        several = value if isinstance(value, tuple) else (value,)
+        counts = [each for each in several if isinstance(each, int) and not isinstance(each, bool)]
+        if not several or min(counts, default=1) < 1:
+            raise ValueError(f"{field.name} is {word(value)}, expected at least 1")
+
+
+def check_within(low: float, high: float, **values: float) -> None:
+    """Nothing, if each value lies within a range, its ends included.
+
+    Raises:
+        ValueError: One does not.
+    """
+    for name, value in values.items():
+        if not low <= value <= high:
+            up = f"{low:g} to {high:g}" if isfinite(high) else f"at least {low:g}"
+            raise ValueError(f"{name} is {value:g}, expected {up}")
+
+
 def word(value: Any) -> str:
     """A value as a spec has it."""
     if isinstance(value, tuple):

@@ -253,6 +253,21 @@ def test_filters_ask_for_a_level_that_they_were_not_told(name):
         "dncnn:depth=2",
         "scnn:depth=1",
         "rrg:width=a",
+        "rrg:streams=[]",
+        "rrg:streams=[1,0]",
+        "unet:width=1",
+        "unet:l1_weight=-1",
+        "dgan:alone=7",
+        "dgan:weighting=-0.2",
+        "dgan:momentum=1",
+        "dgan:optimiser=sgdm,momentum=0.3",
+        *(
+            f"{name}:{option}={count}"
+            for name in MODELS
+            for option, said in MODELS.entry(name).options.items()
+            if type(said.default) is int
+            for count in (0, -1)
+        ),
     ],
 )
 def test_senseless_options_are_refused(spec):

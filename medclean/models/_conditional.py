@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 from typing import Any, Literal, TypeAlias
 
 import torch
@@ -14,6 +15,7 @@ from medclean.losses.pixel import l1
 from medclean.models._base import Model
 from medclean.networks.critics import CNCLPatchGAN, PatchGAN
 from medclean.networks.neighbours import own
+from medclean.options import check_counts, check_within
 from medclean.volume import Given
 
 Adversarial: TypeAlias = Literal["lsgan", "bce", "none"]
@@ -46,6 +48,8 @@ class Recipe:
     smoothing: float = 0.0
 
     def __post_init__(self) -> None:
+        check_counts(self)
+        check_within(0, inf, l1_weight=self.l1_weight)
         check_smoothing(self.smoothing)
 
 

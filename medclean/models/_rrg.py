@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from medclean.models._base import check_context
 from medclean.networks.rrg import RRGNet
+from medclean.options import check_counts
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Shape:
     context: int = 1
 
     def __post_init__(self) -> None:
+        check_counts(self)
         check_context(self.context)
 
     def generator(self, **settings: Any) -> RRGNet:

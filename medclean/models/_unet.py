@@ -27,6 +27,13 @@ class Shape(Recipe):
     target: Literal["content", "noise"] = "content"
     norm: Literal["batch", "group"] = "batch"
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.width < 2:
+            raise ValueError(
+                f"width is {self.width}, expected at least 2: its last layer halves it"
+            )
+
 
 class UNetGAN(Conditional):
     """A U-Net, and a PatchGAN that sees what it makes of an image beside the image."""

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from medclean.models._supervised import Supervised
 from medclean.networks.adnet import ADNet as Network
+from medclean.options import check_counts
 from medclean.volume import Given
 
 
@@ -24,6 +25,9 @@ class ADNet(Supervised):
 
         width: int = 64
         norm: Literal["batch", "group"] = "batch"
+
+        def __post_init__(self) -> None:
+            check_counts(self)
 
     kind = "network"
     scope = "slice"

@@ -1,7 +1,7 @@
 """D-GAN: recursive residual groups against a PatchGAN (Naser and Al-Asadi)."""
 
 from dataclasses import dataclass, replace
-from math import log
+from math import inf, log
 from typing import Any, Literal
 
 from torch import Tensor
@@ -13,6 +13,7 @@ from medclean.losses.pixel import berhu, l1, l2
 from medclean.models._conditional import Conditional, check_smoothing
 from medclean.models._rrg import Shape
 from medclean.networks.critics import PatchGAN
+from medclean.options import check_within
 from medclean.volume import Given
 
 STRONGEST = 0.3  # sigma in scale up to which noise levels are weighted
@@ -60,6 +61,12 @@ class DGAN(Conditional):
         def __post_init__(self) -> None:
             super().__post_init__()
             check_smoothing(self.smoothing)
+            check_within(0, inf, l1_weight=self.l1_weight, weighting=self.weighting)
+            check_within(0, 1, alone=self.alone)
+            if not 0 <= self.momentum < 1:
+                raise ValueError(f"momentum is {self.momentum:g}, expected 0 to below 1")
+            if self.optimiser in ("sgdm", "rmsprop") and self.momentum != type(self).momentum:
+                raise ValueError(f"momentum is of adam and adamw, and {self.optimiser} has its own")
 
     kind = "gan"
     scope = "slice"

@@ -10,6 +10,7 @@ from medclean.models._base import check_context
 from medclean.models._supervised import Supervised
 from medclean.networks.dncnn import DnCNN as Network
 from medclean.networks.neighbours import own
+from medclean.options import check_counts
 from medclean.volume import Given
 
 
@@ -33,6 +34,7 @@ class DnCNN(Supervised):
         context: int = 1
 
         def __post_init__(self) -> None:
+            check_counts(self)
             check_context(self.context)
             if self.depth < 3:
                 raise ValueError(f"depth is {self.depth}, expected at least 3")

@@ -13,6 +13,7 @@ from medclean.learning.turn import Turn
 from medclean.losses.pixel import charbonnier
 from medclean.models._base import Model
 from medclean.models._rrg import Shape
+from medclean.options import check_within
 from medclean.volume import Given
 
 MIX = 1.2  # both parameters of the Beta distribution that shares of mixed images come from
@@ -36,8 +37,7 @@ class MIRNet(Model):
 
         def __post_init__(self) -> None:
             super().__post_init__()
-            if not 0 <= self.mix_after <= 1:
-                raise ValueError(f"mix_after is {self.mix_after:g}, expected 0 to 1")
+            check_within(0, 1, mix_after=self.mix_after)
 
     kind = "network"
     scope = "slice"

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from medclean.models._supervised import Supervised
 from medclean.networks.quadratic import QuadraticAutoencoder
+from medclean.options import check_counts
 
 
 class QAE(Supervised):
@@ -18,6 +19,9 @@ class QAE(Supervised):
         """
 
         width: int = 15
+
+        def __post_init__(self) -> None:
+            check_counts(self)
 
     kind = "network"
     scope = "slice"

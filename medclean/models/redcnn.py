@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from medclean.models._supervised import Supervised
 from medclean.networks import redcnn
+from medclean.options import check_counts
 
 
 class REDCNN(Supervised):
@@ -18,6 +19,9 @@ class REDCNN(Supervised):
         """
 
         width: int = 96
+
+        def __post_init__(self) -> None:
+            check_counts(self)
 
     kind = "network"
     scope = "slice"

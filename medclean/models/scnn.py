@@ -8,6 +8,7 @@ from torch import Tensor
 from medclean.errors import DataError
 from medclean.models._supervised import Supervised
 from medclean.networks import scnn
+from medclean.options import check_counts
 from medclean.volume import Given
 
 
@@ -27,6 +28,7 @@ class SCNN(Supervised):
         width: int = 64
 
         def __post_init__(self) -> None:
+            check_counts(self)
             if self.depth < 2:
                 raise ValueError(f"depth is {self.depth}, expected at least 2")
 
