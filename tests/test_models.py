@@ -144,6 +144,7 @@ def test_dgan_learns_by_either_reading_of_its_paper():
     critic, generator = sgdm.turns(0.0)
     assert (critic.optimiser["momentum"], generator.optimiser["momentum"]) == (0.5, 0.9)
     assert (critic.lr_scale, generator.lr_scale) == (1.0, 0.5)
+    assert [turn.lr_scale for turn in tiny("dgan", critic_lr=4.0).turns(0.0)] == [4.0, 1.0]
     rows = play(Stepper(sgdm, steps=3, lr=2e-4), 3)
     assert rows[-1]["generator/content"].isfinite()
 

@@ -389,7 +389,7 @@ def test_several_seeds_are_runs_of_their_own_and_are_summed_up(unbroken, dataset
     summary = train(job(dataset, tmp_path / "runs", seeds=2), QUIET)
     assert summary == tmp_path / "runs" / "seeds.json"
     told = json.loads(summary.read_text())
-    assert told["seeds"] == [0, 1]
+    assert (told["seeds"], told["split"]) == ([0, 1], "test")
     found = [checkpoints.load(str(tmp_path / "runs" / f"seed-{seed}")) for seed in (0, 1)]
     assert found[0].sha256 == checkpoints.load(str(unbroken)).sha256 != found[1].sha256
     scores = [one.card.metrics["test"]["psnr 0.1"] for one in found]
@@ -491,6 +491,11 @@ def test_a_run_names_what_it_began_with_for_any_folder_and_goes_on_without(
         ({"noise": ("gaussian:sigmas=0.1",)}, "did you mean 'sigma'"),
         ({"noise": ("gaussian:sigma=0.3..0.1",)}, "0.3..0.1, expected the lower end first"),
         ({"noise": ("gaussian:sigma=-0.1..0.2",)}, "level -0.1, expected 0 or more"),
+        (
+            {"noise": ("gaussian|salt-pepper",), "model": "dgan:patch=16,weighting=0.05"},
+            r"noise level of each image, which gaussian\|salt-pepper does not tell",
+        ),
+        ({"mask": "radial:ratio=0.3", "model": "scnn:width=4"}, "k-space sampled by radial:ratio"),
         (
             {"model": "unet:width=4,critic_width=4", "patch": (16,), "batch": (1,)},
             "say --patch 32 or --batch 2",

@@ -372,5 +372,5 @@ def test_a_run_does_not_go_on_with_other_images(tmp_path, seen):
     before = json.loads((tmp_path / "run" / "state" / "sources.json").read_text())
     person = next(name for name in before if name.endswith("(train)")).partition("/")[0]
     (data / "participants.tsv").write_text(f"participant_id\tsplit\n{person}\ttest\n")
-    with pytest.raises(UsageError, match=r"\(train\) is gone, .* is new"):
+    with pytest.raises(UsageError, match=r"sub-9/a.* is new, .*\(train\) is now test"):
         train(job(data, tmp_path / "run"), QUIET)

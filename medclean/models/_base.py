@@ -87,6 +87,11 @@ class Model(Learner):
         """What a catalogue made, as a model."""
         return Filtering(made) if isinstance(made, Filter) else made
 
+    @property
+    def needs_sigma(self) -> bool:
+        """Whether it learns only where the noise level of each image is known."""
+        return self.wants_sigma
+
     @torch.no_grad()
     def denoise(self, images: Tensor, given: Given) -> Tensor:
         """Images as ``scope`` says, of any H and W, to denoised ones in the same units."""

@@ -41,15 +41,18 @@ class Recipe:
         adversarial: How its scores are judged; none trains the generator alone.
         l1_weight: Of the distance from the clean image; the critic's opinion has 1.
         smoothing: What the label for real is less than 1, to the critic.
+        critic_lr: Learning rate of the critic, as a multiple of the generator's (Heusel et al.,
+            2017).
     """
 
     adversarial: Literal["lsgan", "bce", "none"] = "lsgan"
     l1_weight: float = 100.0
     smoothing: float = 0.0
+    critic_lr: float = 1.0
 
     def __post_init__(self) -> None:
         check_counts(self)
-        check_within(0, inf, l1_weight=self.l1_weight)
+        check_within(0, inf, l1_weight=self.l1_weight, critic_lr=self.critic_lr)
         check_smoothing(self.smoothing)
 
 
@@ -57,7 +60,8 @@ class Conditional(Model):
     """A generator, and a critic that sees each candidate beside its noisy source.
 
     Args:
-        options: Of the model; among them ``l1_weight`` and ``smoothing``, as in ``Recipe``.
+        options: Of the model; among them ``l1_weight``, ``smoothing`` and ``critic_lr``, as in
+            ``Recipe``.
         generator: Noisy images to clean ones.
         critic: ``(N, 2, H, W)``, noisy and candidate, to logits; its ``least`` is that of patches.
         adversarial: As in ``Recipe``.
@@ -97,6 +101,7 @@ class Conditional(Model):
                 (self.critic,),
                 self._tell_apart,
                 repeats=0 if alone else 1,
+                lr_scale=self.options.critic_lr,
                 guessing=self._guessing,
                 least=self.critic.least,
             ),

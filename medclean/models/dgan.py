@@ -39,6 +39,8 @@ class DGAN(Conditional):
             distance: From the clean image: the paper's l1; l2, which cares for the brightest
                 pixels and is what PSNR counts; or berhu, which is l1 but for the largest errors.
             smoothing: What the label for real is less than 1, to the critic.
+            critic_lr: Learning rate of the critic, as a multiple of the generator's (Heusel et al.,
+                2017).
             weighting: Above 0, an image counts by 1 / (sigma + weighting), squared with l2, so
                 that low noise levels are not smoothed away; 0.05 is a good value.
             alone: Share of the run in which the generator learns without the critic.
@@ -53,6 +55,7 @@ class DGAN(Conditional):
         l1_weight: float = 100.0
         distance: Literal["l1", "l2", "berhu"] = "l1"
         smoothing: float = 0.0
+        critic_lr: float = 1.0
         weighting: float = 0.0
         alone: float = 0.0
         momentum: float = 0.5
@@ -61,7 +64,10 @@ class DGAN(Conditional):
         def __post_init__(self) -> None:
             super().__post_init__()
             check_smoothing(self.smoothing)
-            check_within(0, inf, l1_weight=self.l1_weight, weighting=self.weighting)
+            positive = {
+                name: getattr(self, name) for name in ("l1_weight", "weighting", "critic_lr")
+            }
+            check_within(0, inf, **positive)
             check_within(0, 1, alone=self.alone)
             if not 0 <= self.momentum < 1:
                 raise ValueError(f"momentum is {self.momentum:g}, expected 0 to below 1")
@@ -84,6 +90,10 @@ class DGAN(Conditional):
         )
         self.stride, self.segments = generator.stride, generator.blocks
         self.context = options.context
+
+    @property
+    def needs_sigma(self) -> bool:
+        return self.options.weighting > 0
 
     def turns(self, progress: float) -> tuple[Turn, ...]:
         turns, name = super().turns(progress), self.options.optimiser

@@ -95,6 +95,7 @@ def _train(job: TrainJob, log: Log, world: World) -> tuple[Path, Card]:
     data = by_first(lambda: _dataset(job, log))
     begin.check_modality(job, data.modality)
     pairing = Pairing.of(job, data.modality)
+    begin.check_levels(job, model, pairing)
     parts = split(data, shares_of(job.validation, job.test), job.split_seed)
     if model.learns_from == "unpaired":
         two = pools(parts["train"], data.pools, job.split_seed)

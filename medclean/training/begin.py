@@ -16,6 +16,7 @@ from medclean.learning.recompute import recompute
 from medclean.learning.schedules.plateau import Plateau
 from medclean.models._base import Model
 from medclean.training import state
+from medclean.training.pairs import Pairing
 from medclean.training.slices import Slices
 
 
@@ -125,6 +126,20 @@ def check_patches(job: TrainJob, model: Model, processes: int) -> None:
                 f"the critic of {job.model} cannot judge patches of {patch} pixels; "
                 f"say --patch {least} or more"
             )
+
+
+def check_levels(job: TrainJob, model: Model, pairing: Pairing) -> None:
+    """See that the noise level of each image is known where the model learns from it.
+
+    Raises:
+        UsageError: It is not.
+    """
+    if model.needs_sigma and not pairing.told:
+        raise UsageError(
+            f"{job.model} learns from the noise level of each image, which "
+            f"{' and '.join(pairing.specs(job))} does not tell; add a --noise with a sigma, such "
+            "as gaussian:sigma=0..0.3"
+        )
 
 
 def check_slices(job: TrainJob, model: Model, slices: Slices) -> None:

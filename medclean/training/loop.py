@@ -174,7 +174,7 @@ class Run:
         """Of the highest learning rate: a rise over the share ``warmup``, then the schedule."""
         done, warmup = self.stepper.done / self.stepper.steps, self.job.warmup
         if done < warmup:
-            return done / warmup + 0.01
+            return min(1.0, done / warmup + 0.01)  # the first step moves something, too
         rate: float = self.schedule((done - warmup) / (1 - warmup), self.progress.scores)
         return rate
 

@@ -44,6 +44,11 @@ class Noise:
         """Whether one has a sigma, that can be set."""
         return any(hasattr(known.cls, "sigma") for step in self._steps for known in step)
 
+    @property
+    def told(self) -> bool:
+        """Whether the level of each draw is known."""
+        return any(all(hasattr(known.cls, "sigma") for known in step) for step in self._steps)
+
     def fitting(self, modality: str) -> "Noise":
         """The same for images of a modality, without alternatives that are of others only.
 

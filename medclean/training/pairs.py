@@ -100,6 +100,13 @@ class Pairing:
         sampled = [] if job.mask is None else [f"k-space sampled by {job.mask}"]
         return [*(self.noise.specs if self.noise else ()), *sampled]
 
+    @property
+    def told(self) -> bool:
+        """Whether the noise level of each image is known; that of what is kept is measured."""
+        if self.noise is None:
+            return not self.masks
+        return self.noise.told or self.noise.slow
+
     def kept(self, job: TrainJob, part: str, device: str) -> Kept:
         """Which noisy versions the cache of a part of the data set has, and where they are made."""
         if self.noise is None or not self.noise.slow:

@@ -18,12 +18,16 @@ SUMMARY = "seeds.json"
 
 
 def summary(cards: Mapping[int, Card]) -> dict[str, dict[str, Any]]:
-    """Mean, standard deviation and values of each figure over runs, by seed; at least two.
-
-    The figures are those of the test split, or of the validation where there is none.
-    """
-    scores = [card.metrics.get("test") or card.metrics["validation"] for card in cards.values()]
+    """Mean, standard deviation and values of each figure over runs, by seed; at least two."""
+    split = split_of(cards)
+    scores = [card.metrics[split] for card in cards.values()]
     return {figure: _spread([each[figure] for each in scores]) for figure in scores[0]}
+
+
+def split_of(cards: Mapping[int, Card]) -> str:
+    """Whose figures are summed up: the test split's, or the validation's where there is none."""
+    tested = all(card.metrics.get("test") for card in cards.values())
+    return "test" if tested else "validation"
 
 
 @contextmanager
@@ -50,7 +54,12 @@ def write(job: TrainJob, cards: Mapping[int, Card]) -> Path:
     Raises:
         WriteError: It cannot be written.
     """
-    found = {"format": 1, "seeds": [*cards], "figures": summary(cards)}
+    found = {
+        "format": 1,
+        "seeds": [*cards],
+        "split": split_of(cards),
+        "figures": summary(cards),
+    }
     notes.write(job.out / SUMMARY, found)
     return job.out / SUMMARY
 
@@ -58,7 +67,7 @@ def write(job: TrainJob, cards: Mapping[int, Card]) -> Path:
 def told(cards: Mapping[int, Card]) -> list[str]:
     """A line a figure."""
     return [
-        f"{figure}: {row['mean']:.4g} +- {row['sd']:.2g} over {len(cards)} seeds"
+        f"{split_of(cards)}, {figure}: {row['mean']:.4g} +- {row['sd']:.2g} over {len(cards)} seeds"
         for figure, row in summary(cards).items()
     ]
 

@@ -52,11 +52,19 @@ def _source(case: Case, known: Source | None) -> Source:
     return {"stamp": stamp, "sha256": content}
 
 
+def _case(name: str) -> str:
+    """Of what is named with its part."""
+    return name.rpartition(" (")[0]
+
+
 def _same(before: Mapping[str, Source], now: Mapping[str, Source], run: Path) -> None:
-    changes = [f"{name} is gone" for name in sorted(before.keys() - now.keys())]
-    changes += [f"{name} is new" for name in sorted(now.keys() - before.keys())]
+    was, are = ({_case(name): name for name in record} for record in (before, now))
     both = sorted(before.keys() & now.keys())
+    changes = [f"{are[case]} is new" for case in sorted(are.keys() - was.keys())]
     changes += [f"{n} has changed" for n in both if before[n]["sha256"] != now[n]["sha256"]]
+    changes += [f"{was[case]} is gone" for case in sorted(was.keys() - are.keys())]
+    moved = [case for case in sorted(are.keys() & was.keys()) if was[case] != are[case]]
+    changes += [f"{was[case]} is now {are[case].removeprefix(case).strip(' ()')}" for case in moved]
     if changes:
         more = f" and {len(changes) - LISTED} more" if len(changes) > LISTED else ""
         raise UsageError(

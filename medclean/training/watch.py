@@ -9,7 +9,7 @@ GUESSES = 0.02  # distance from the loss of guessing within which it tells none 
 LONG = 3  # validations in a row that are no accident
 _WINS, _GUESSING = "has won", "only guesses"
 ADVICE = {
-    _WINS: "the generator learns little from it; give it a lower learning rate or label smoothing",
+    _WINS: "the generator learns little from it; give it a lower critic_lr or more smoothing",
     _GUESSING: "it has collapsed, or nothing is left to tell apart; look at validation.png",
 }
 
