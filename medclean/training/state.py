@@ -125,7 +125,9 @@ def claim(run: Path, settings: Mapping[str, Any], *, resume: bool) -> None:
             )
         _same(before, json.loads(json.dumps(settings)), run)
         return
-    if run.exists() and (not run.is_dir() or {p.name for p in run.iterdir()} - {"state"}):
+    if run.exists() and not run.is_dir():
+        raise UsageError(f"{run} is a file; expected a folder to make")
+    if run.exists() and {p.name for p in run.iterdir()} - {"state"}:
         raise UsageError(f"{run} is not empty and holds no training run; choose another folder")
     with cannot_write(path.parent):
         make_folder(path.parent)
