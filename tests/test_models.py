@@ -149,9 +149,9 @@ def test_dgan_learns_by_either_reading_of_its_paper():
     assert rows[-1]["generator/content"].isfinite()
 
 
-@pytest.mark.parametrize("name", ["adamw", "rmsprop"])
-def test_dgan_learns_by_other_optimisers(name):
-    learner = tiny("dgan", optimiser=name, momentum=0.8)
+@pytest.mark.parametrize(("name", "habits"), [("adamw", {"momentum": 0.8}), ("rmsprop", {})])
+def test_dgan_learns_by_other_optimisers(name, habits):
+    learner = tiny("dgan", optimiser=name, **habits)
     assert {turn.optimiser["name"] for turn in learner.turns(0.0)} == {name}
     rows = play(Stepper(learner, steps=3, lr=2e-4), 3)
     assert all(loss.isfinite() for loss in rows[-1].values())

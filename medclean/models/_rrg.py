@@ -33,8 +33,8 @@ class Shape:
     context: int = 1
 
     def __post_init__(self) -> None:
-        check_counts(self)
         check_context(self.context)
+        check_counts(self)
 
     def generator(self, **settings: Any) -> RRGNet:
         """A network of this shape; what else ``RRGNet`` takes are its settings."""

@@ -34,8 +34,8 @@ class DnCNN(Supervised):
         context: int = 1
 
         def __post_init__(self) -> None:
-            check_counts(self)
             check_context(self.context)
+            check_counts(self)
             if self.depth < 3:
                 raise ValueError(f"depth is {self.depth}, expected at least 3")
 

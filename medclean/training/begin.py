@@ -174,8 +174,8 @@ def check_modality(job: TrainJob, modality: str) -> None:
     """
     if job.modality not in (None, modality):
         raise UsageError(
-            f"modality {job.modality}, of --modality or a preset: the images in {job.dataset} state "
-            f"that they are {modality}; say --modality {modality}, or name another data set"
+            f"modality {job.modality}, of --modality or a preset: the images in {job.dataset} "
+            f"state that they are {modality}; say --modality {modality}, or name another data set"
         )
 
 
