@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from enum import IntEnum
 
+AGAIN = "run the same command again"  # what most commands need to go on
+
 
 class Exit(IntEnum):
     """Exit statuses that scripts rely on; where several hold, the first in this list is given."""

@@ -13,11 +13,10 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from medclean.errors import UsageError, WriteError
+from medclean.errors import AGAIN, UsageError, WriteError
 
 PART = ".part"
 _PARTS = 1000  # that one call of the system writes together
-AGAIN = "run the same command again"
 _NEXT_STEP = {
     errno.ENOSPC: f"free space there, then {AGAIN}",
     errno.EDQUOT: f"free space in your quota, then {AGAIN}",

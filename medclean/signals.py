@@ -7,11 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from medclean.errors import Exit, Stopped
+from medclean.errors import AGAIN, Exit, Stopped
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGXCPU)
-
-AGAIN = "run the same command again"
 
 
 class Stop:

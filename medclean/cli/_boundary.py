@@ -10,12 +10,11 @@ from types import FrameType
 
 from typer.exceptions import TyperException
 
-from medclean.errors import Exit, MedcleanError
+from medclean.errors import AGAIN, Exit, MedcleanError
 from medclean.log import printable
 from medclean.signals import STOPPING
 
 _UNWRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT}
-_AGAIN = "run the same command again to go on"
 _BUG = """\
 medclean: bug: {kind}, at the last line above. Nothing that was finished is lost.
 Please report these lines and the command; they hold no patient data. The message of the error
@@ -49,7 +48,7 @@ def explain(error: BaseException, *, debug: bool = False) -> Exit:
         case ImportError(name=str(package)) if not package.startswith("medclean"):
             return _say(f"cannot import {package}: {error}; see `medclean doctor`", Exit.MISSING)
         case KeyboardInterrupt():
-            return _say(f"stopped by Ctrl-C; {_AGAIN}", Exit.INTERRUPTED)
+            return _say(f"stopped by Ctrl-C; {AGAIN} to go on", Exit.INTERRUPTED)
         case MemoryError():
             return _say("out of memory; try fewer --workers, --batch 1 or --tile 256", Exit.BUG)
         case OSError(errno=number) if number in _UNWRITABLE:
@@ -65,7 +64,9 @@ def _stop(number: int, _: FrameType | None) -> None:
     """Leave at once: raised in the middle of an import, an error could come out as another one."""
     interrupted = number == signal.SIGINT
     name = "Ctrl-C" if interrupted else signal.Signals(number).name
-    status = _say(f"stopped by {name}; {_AGAIN}", Exit.INTERRUPTED if interrupted else Exit.STOPPED)
+    status = _say(
+        f"stopped by {name}; {AGAIN} to go on", Exit.INTERRUPTED if interrupted else Exit.STOPPED
+    )
     sys.stderr.flush()
     os._exit(status)
 

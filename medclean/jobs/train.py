@@ -228,6 +228,11 @@ class TrainJob:
             object.__setattr__(self, "noise", NOISE)  # so that job.toml says what was done
         check_shares(self.validation, self.test)
 
+    @property
+    def batches(self) -> tuple[int, ...]:
+        """Patches a batch in each part of the run, of which there are as many as sizes of patch."""
+        return self.batch * (len(self.patch) // len(self.batch))
+
     def length(self, slices: int) -> int:
         """Steps of a run over so many slices."""
         if self.epochs is None:

@@ -62,10 +62,17 @@ def need(package: str, licence: str) -> None:
             f"the Python package {package} is not installed; its licence is for {licence}: "
             f"where you may, `python -m pip install {package}`"
         )
+    if why := broken(package):
+        raise MissingError(
+            f"the Python package {package} is installed, and cannot be imported ({why}): "
+            f"`python -m pip install --force-reinstall {package}`"
+        )
+
+
+def broken(package: str) -> str:
+    """Why a package that is installed cannot be imported; ``""`` where it can."""
     try:
         import_module(package)
     except (ImportError, OSError) as error:  # OSError: a library that it loads
-        raise MissingError(
-            f"the Python package {package} is installed, and cannot be imported ({error}): "
-            f"`python -m pip install --force-reinstall {package}`"
-        ) from None
+        return str(error) or type(error).__name__
+    return ""

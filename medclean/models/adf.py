@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from medclean.models._filter import Filter
 from medclean.models._told import Told
+from medclean.options import check_counts
 from medclean.volume import Given, Image
 
 
@@ -37,8 +38,7 @@ class ADF(Filter):
             super().__post_init__()
             if not self.kappa > 0:
                 raise ValueError(f"kappa is {self.kappa:g}, expected more than 0")
-            if self.iterations < 1:
-                raise ValueError(f"iterations is {self.iterations}, expected at least 1")
+            check_counts(self)
             if not 0 < self.dt <= 0.25:  # beyond, four neighbours make a pixel overshoot
                 raise ValueError(f"dt is {self.dt:g}, expected above 0 and up to 0.25")
 

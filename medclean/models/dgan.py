@@ -64,10 +64,8 @@ class DGAN(Conditional):
         def __post_init__(self) -> None:
             super().__post_init__()
             check_smoothing(self.smoothing)
-            positive = {
-                name: getattr(self, name) for name in ("l1_weight", "weighting", "critic_lr")
-            }
-            check_within(0, inf, **positive)
+            check_within(0, inf, l1_weight=self.l1_weight, critic_lr=self.critic_lr)
+            check_within(0, inf, weighting=self.weighting)
             check_within(0, 1, alone=self.alone)
             if not 0 <= self.momentum < 1:
                 raise ValueError(f"momentum is {self.momentum:g}, expected 0 to below 1")

@@ -8,6 +8,7 @@ from skimage.restoration import denoise_tv_chambolle
 
 from medclean.models._filter import Filter
 from medclean.models._told import Told
+from medclean.options import check_counts
 from medclean.volume import Given, Image
 
 
@@ -34,8 +35,7 @@ class TV(Filter):
             super().__post_init__()
             if not self.strength > 0:
                 raise ValueError(f"strength is {self.strength:g}, expected more than 0")
-            if self.iterations < 1:
-                raise ValueError(f"iterations is {self.iterations}, expected at least 1")
+            check_counts(self)
 
     kind = "filter"
     scope = "slice"

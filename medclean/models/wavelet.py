@@ -11,6 +11,7 @@ from skimage.restoration import denoise_wavelet
 
 from medclean.models._filter import Filter
 from medclean.models._told import Told
+from medclean.options import check_counts
 from medclean.volume import Given, Image
 
 LEVELS = 5  # of decomposition, where the slice is large enough
@@ -36,8 +37,7 @@ class Wavelet(Filter):
 
         def __post_init__(self) -> None:
             super().__post_init__()
-            if self.shifts < 1:
-                raise ValueError(f"shifts is {self.shifts}, expected at least 1")
+            check_counts(self)
 
     kind = "filter"
     scope = "slice"

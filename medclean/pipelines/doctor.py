@@ -9,7 +9,7 @@ from base64 import urlsafe_b64decode
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
-from importlib import import_module, metadata
+from importlib import metadata
 from importlib.util import find_spec
 from itertools import product
 from pathlib import Path
@@ -20,6 +20,7 @@ from medclean.archive.nifti import dcm2niix as converter
 from medclean.archive.workers import Workers
 from medclean.errors import MedcleanError, MissingError
 from medclean.files import sha256_of
+from medclean.models._filter import broken
 
 _PIP = "python -m pip install"
 _AGAIN = f"{_PIP} --force-reinstall medclean"
@@ -96,11 +97,9 @@ def extra(name: str) -> list[Finding]:
     """Whether a package that medclean works without can be imported; nothing where it is not."""
     if not find_spec(name):
         return []
-    try:
-        import_module(name)
-    except (ImportError, OSError) as error:  # OSError: a library that it loads
+    if why := broken(name):
         step = f"{_PIP} --force-reinstall {name}"
-        return [Finding(name, "note", f"an extra, cannot be imported: {error}", step)]
+        return [Finding(name, "note", f"an extra, cannot be imported: {why}", step)]
     return [Finding(name, "ok", f"{metadata.version(name)}, an extra")]
 
 

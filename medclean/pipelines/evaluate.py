@@ -104,7 +104,7 @@ def evaluate(job: EvaluateJob, log: Log) -> Evaluated:
     inputs = [job.reference, *job.results, *filter(None, (job.noisy, job.mask))]
     if job.maps:
         refuse_overlap(job.maps, inputs)
-    with stop_on_signals("run the same command again") as stop, _workers(job) as workers:
+    with stop_on_signals() as stop, _workers(job) as workers:
         found, failed = _find(job, workers, log)
         names = Names(_key(job), [one.reference for one in found])
         slices = sum(one.reference.shape[0] for one in found if one.results)

@@ -81,7 +81,7 @@ def _illustrated(cohort: Cohort, entries: Sequence[Entry], job: ReportJob, log: 
     limits = Limits.of(job.limits)
     room = Room(job.max_mb * 1e6 * (1 - KEPT))
     with ExitStack() as stack:
-        stop = stack.enter_context(stop_on_signals("run the same command again"))
+        stop = stack.enter_context(stop_on_signals())
         stack.enter_context(limited(limits))
         workers = stack.enter_context(
             Workers(

@@ -6,7 +6,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from medclean import files
 from medclean.archive.cases import CASES
 from medclean.archive.dataset import Case, Dataset, gather, prepared, split
 from medclean.archive.limits import Limits, limited, limits
@@ -17,7 +16,7 @@ from medclean.archive.unpaired import pools
 from medclean.archive.workers import Workers
 from medclean.checkpoints import Card
 from medclean.device import processors
-from medclean.errors import UsageError, WriteError
+from medclean.errors import AGAIN, UsageError, WriteError
 from medclean.files import write_whole
 from medclean.jobs._setting import values
 from medclean.jobs.train import TrainJob
@@ -38,7 +37,7 @@ from medclean.training.validation import Validation
 from medclean.training.versions import Kept
 from medclean.training.world import World, joined
 
-AGAIN = "add --resume to the same command"
+RESUME = "add --resume to the same command"
 
 
 def train(job: TrainJob, log: Log) -> Path:
@@ -82,7 +81,7 @@ def _to_be_resumed() -> Iterator[None]:
     try:
         yield
     except WriteError as error:
-        raise WriteError(str(error).replace(files.AGAIN, AGAIN)) from error
+        raise WriteError(str(error).replace(AGAIN, RESUME)) from error
 
 
 def _train(job: TrainJob, log: Log, world: World) -> tuple[Path, Card]:
@@ -106,7 +105,7 @@ def _train(job: TrainJob, log: Log, world: World) -> tuple[Path, Card]:
     begin.initialise(model, job, data.modality)
     begin.check_schedule(job, validates=bool(parts["validation"]))
     begin.prepare(job, model)
-    with ExitStack() as held, stop_on_signals(AGAIN) as stop:
+    with ExitStack() as held, stop_on_signals(RESUME) as stop:
         by_first(lambda: _claimed(job, held))
         kept = {part: pairing.kept(job, part, str(where.device)) for part in parts}
         slices = by_first(lambda: _cached(job, model, parts, kept, log, stop))

@@ -110,8 +110,7 @@ def check_patches(job: TrainJob, model: Model, processes: int) -> None:
         UsageError: A patch is too small, or alone where batch norm needs another.
     """
     normed = any(isinstance(layer, nn.BatchNorm2d) for layer in model.modules())
-    batches = job.batch * (len(job.patch) // len(job.batch))
-    for part, (patch, batch) in enumerate(zip(job.patch, batches, strict=True), start=1):
+    for part, (patch, batch) in enumerate(zip(job.patch, job.batches, strict=True), start=1):
         if not patch:
             continue  # a whole slice: see `check_slices`
         if normed and batch == processes and patch <= model.stride > 1:

@@ -68,12 +68,11 @@ class Samples(Dataset[Arrays]):
         others: Slices | None = None,
     ) -> "Samples":
         """What a job asks for; all batches are of its first part, until ``staged`` says more."""
-        sizes = job.batch * (len(job.patch) if len(job.batch) == 1 else 1)
         return cls(
             slices,
             pairing,
             job.patch,
-            sizes,
+            job.batches,
             model.context,
             job.seed,
             model.learns_from,
