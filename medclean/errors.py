@@ -60,9 +60,26 @@ class MissingError(MedcleanError):
 
 
 class WriteError(MedcleanError):
-    """The output cannot be written: permission, full disk, or a running job that holds it."""
+    """The output cannot be written: permission, full disk, or a running job that holds it.
+
+    Args:
+        what: What happened, and what to do instead if the same request cannot go on.
+        mend: What to do before it can, if it can.
+
+    Attributes:
+        again: How it goes on then; a command that needs other words than most sets it.
+    """
 
     status = Exit.CANNOT_WRITE
+    again = AGAIN
+
+    def __init__(self, what: str, *, mend: str = "") -> None:
+        super().__init__(what)
+        self.mend = mend
+
+    def __str__(self) -> str:
+        what = super().__str__()
+        return f"{what}; {self.mend}, then {self.again}" if self.mend else what
 
 
 class GateCrossed(MedcleanError):

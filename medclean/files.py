@@ -13,14 +13,16 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from medclean.errors import AGAIN, UsageError, WriteError
+from medclean.errors import UsageError, WriteError
 
 PART = ".part"
 _PARTS = 1000  # that one call of the system writes together
-_NEXT_STEP = {
-    errno.ENOSPC: f"free space there, then {AGAIN}",
-    errno.EDQUOT: f"free space in your quota, then {AGAIN}",
-    errno.EFBIG: f"raise the limit on the size of files (ulimit -f), then {AGAIN}",
+_MEND = {  # before the same command can go on
+    errno.ENOSPC: "free space there",
+    errno.EDQUOT: "free space in your quota",
+    errno.EFBIG: "raise the limit on the size of files (ulimit -f)",
+}
+_INSTEAD = {
     errno.EACCES: "get permission to write there, or write elsewhere with -o",
     errno.EPERM: "get permission to write there, or write elsewhere with -o",
     errno.EROFS: "write elsewhere with -o",
@@ -67,8 +69,10 @@ def cannot_write(name: str | Path) -> Iterator[None]:
     except OSError as error:
         told = error.filename2 or error.filename
         where = name if told is None or str(told).endswith(PART) else told
-        step = _NEXT_STEP.get(error.errno or 0, f"mend that, then {AGAIN}")
-        raise WriteError(f"cannot write {where}: {error.strerror or error}; {step}") from error
+        what, number = f"cannot write {where}: {error.strerror or error}", error.errno or 0
+        if number in _INSTEAD:
+            raise WriteError(f"{what}; {_INSTEAD[number]}") from error
+        raise WriteError(what, mend=_MEND.get(number, "mend that")) from error
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from medclean.archive.unpaired import pools
 from medclean.archive.workers import Workers
 from medclean.checkpoints import Card
 from medclean.device import processors
-from medclean.errors import AGAIN, UsageError, WriteError
+from medclean.errors import UsageError, WriteError
 from medclean.files import write_whole
 from medclean.jobs._setting import values
 from medclean.jobs.train import TrainJob
@@ -81,7 +81,8 @@ def _to_be_resumed() -> Iterator[None]:
     try:
         yield
     except WriteError as error:
-        raise WriteError(str(error).replace(AGAIN, RESUME)) from error
+        error.again = RESUME
+        raise
 
 
 def _train(job: TrainJob, log: Log, world: World) -> tuple[Path, Card]:

@@ -93,7 +93,8 @@ class Lock:
         if (holder or Holder.read(self.path)) != self.holder:
             raise WriteError(
                 f"{self._out} was taken over by {holder or 'another job'} while this one was "
-                "suspended; run the same command again when that has ended"
+                "suspended",
+                mend="wait until that has ended",
             )
 
     def renew(self) -> None:
