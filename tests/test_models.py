@@ -149,7 +149,9 @@ def test_dgan_learns_by_either_reading_of_its_paper():
     assert rows[-1]["generator/content"].isfinite()
 
 
-@pytest.mark.parametrize(("name", "habits"), [("adamw", {"momentum": 0.8}), ("rmsprop", {})])
+@pytest.mark.parametrize(
+    ("name", "habits"), [("adamw", {"momentum": 0.8}), ("muon", {}), ("rmsprop", {})]
+)
 def test_dgan_learns_by_other_optimisers(name, habits):
     learner = tiny("dgan", optimiser=name, **habits)
     assert {turn.optimiser["name"] for turn in learner.turns(0.0)} == {name}

@@ -13,6 +13,7 @@ from torch.amp import GradScaler
 
 from medclean.errors import unknown
 from medclean.learning.batch import Batch
+from medclean.learning.muon import Muon
 from medclean.learning.processes import average_gradients, rank
 from medclean.learning.turn import Learner, Turn
 
@@ -23,6 +24,7 @@ ADAM: dict[str, Any] = {"name": "adam", "betas": (0.5, 0.999)}
 OPTIMISERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
     "adamw": torch.optim.AdamW,
+    "muon": Muon,
     "rmsprop": torch.optim.RMSprop,
     "sgd": torch.optim.SGD,
 }

@@ -44,9 +44,11 @@ class DGAN(Conditional):
             weighting: Above 0, an image counts by 1 / (sigma + weighting), squared with l2, so
                 that low noise levels are not smoothed away; 0.05 is a good value.
             alone: Share of the run in which the generator learns without the critic.
-            momentum: The first beta of Adam and AdamW; 0.9 suits a generator that learns alone.
+            momentum: The first beta of Adam and AdamW, and of what Muon leaves to Adam; 0.9 suits
+                a generator that learns alone.
             optimiser: Adam as the paper's curves were made, sgdm (momentum 0.5 for the critic; 0.9
-                for the generator, at half the rate) as its text says, AdamW, or RMSprop.
+                for the generator, at half the rate) as its text says, AdamW, RMSprop, or Muon,
+                which needs fewer steps than Adam.
         """
 
         patch: Literal[16, 34, 70] = 70
@@ -59,7 +61,7 @@ class DGAN(Conditional):
         weighting: float = 0.0
         alone: float = 0.0
         momentum: float = 0.5
-        optimiser: Literal["adam", "sgdm", "adamw", "rmsprop"] = "adam"
+        optimiser: Literal["adam", "sgdm", "adamw", "rmsprop", "muon"] = "adam"
 
         def __post_init__(self) -> None:
             super().__post_init__()
@@ -70,7 +72,9 @@ class DGAN(Conditional):
             if not 0 <= self.momentum < 1:
                 raise ValueError(f"momentum is {self.momentum:g}, expected 0 to below 1")
             if self.optimiser in ("sgdm", "rmsprop") and self.momentum != type(self).momentum:
-                raise ValueError(f"momentum is of adam and adamw, and {self.optimiser} has its own")
+                raise ValueError(
+                    f"momentum is of adam, adamw and muon, and {self.optimiser} has its own"
+                )
 
     kind = "gan"
     scope = "slice"

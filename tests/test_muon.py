@@ -1,0 +1,91 @@
+"""Updates of matrices are orthogonal, and all else moves by Adam."""
+
+import pytest
+import torch
+from torch import nn
+
+from medclean.learning.muon import Muon, orthogonal
+from medclean.learning.stepper import Stepper
+from tiny import play, tiny
+
+
+def gradient(*shape, seed=0):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def moved(weights, gradients, optimiser):
+    """What is added to weights by as many steps as there are gradients."""
+    weights = nn.Parameter(weights.clone())
+    before, optimiser = weights.detach().clone(), optimiser([weights])
+    for each in gradients:
+        weights.grad = each.clone()
+        optimiser.step()
+    return weights.detach() - before
+
+
+@pytest.mark.parametrize("shape", [(16, 144), (64, 16), (32, 32)])
+def test_singular_values_come_near_one_and_vectors_stay(shape):
+    matrix = gradient(*shape) @ torch.diag(torch.logspace(0, -2, shape[1]))  # uneven directions
+    left, sizes, right = torch.linalg.svd(matrix, full_matrices=False)
+    found = left.T @ orthogonal(matrix) @ right.T
+    values = found.diagonal()
+    assert (found - torch.diag(values)).abs().max() < 1e-3
+    assert values.max() < 1.3
+    assert values[sizes > 0.01 * sizes.norm()].min() > 0.6
+
+
+def test_a_zero_gradient_moves_nothing():
+    assert moved(torch.ones(8, 8), [torch.zeros(8, 8)], Muon).eq(0).all()
+
+
+def test_updates_of_matrices_are_as_large_as_those_of_adam():
+    change = moved(torch.zeros(16, 16, 3, 3), [gradient(16, 16, 3, 3)], lambda p: Muon(p, lr=1e-3))
+    assert change.square().mean().sqrt() == pytest.approx(0.2e-3, rel=0.15)
+
+
+def test_the_scale_of_gradients_does_not_matter():
+    small, large = ([scale * gradient(8, 72, seed=s) for s in range(3)] for scale in (1e-3, 1e3))
+    weights = torch.zeros(8, 72)
+    torch.testing.assert_close(moved(weights, small, Muon), moved(weights, large, Muon))
+
+
+@pytest.mark.parametrize("shape", [(16,), (1, 16, 3, 3), (4, 8)])
+def test_what_is_no_matrix_moves_by_adam(shape):
+    gradients = [gradient(*shape, seed=step) for step in range(3)]
+    adam = moved(torch.zeros(shape), gradients, lambda p: torch.optim.Adam(p, lr=2e-4))
+    torch.testing.assert_close(moved(torch.zeros(shape), gradients, Muon), adam)
+
+
+def test_uneven_directions_are_learnt_sooner_than_by_adam():
+    """A linear map whose inputs differ by a factor of a hundred, in a turned frame."""
+    turn, _ = torch.linalg.qr(gradient(32, 32))
+    inputs = gradient(512, 32, seed=1) * torch.logspace(0, -2, 32) @ turn
+    aim = gradient(32, 32, seed=2)
+    left = {}
+    for optimiser in (Muon, torch.optim.Adam):
+        weights = nn.Parameter(torch.zeros(32, 32))
+        learner = optimiser([weights], lr=0.05)
+        for _ in range(300):
+            loss = (inputs @ (weights - aim)).square().mean()
+            learner.zero_grad()
+            loss.backward()
+            learner.step()
+        left[optimiser] = float((weights - aim).square().mean().detach())
+    assert left[Muon] < 0.2 * left[torch.optim.Adam]
+
+
+def test_a_run_that_was_stopped_ends_as_the_unbroken_one():
+    unbroken, broken, resumed = (
+        Stepper(tiny("dgan", optimiser="muon").to(memory_format=torch.channels_last), steps=4)
+        for _ in range(3)
+    )
+    play(unbroken, 4)
+    play(broken, 2)
+    resumed.learner.load_state_dict(broken.learner.state_dict())
+    saved = broken.training_state()  # a file keeps no memory format
+    resumed.load_training_state({key: value.contiguous() for key, value in saved.items()})
+    play(resumed, 2)
+    expected, got = (s.learner.state_dict() | s.training_state() for s in (unbroken, resumed))
+    assert {"mean", "square"} <= {key.rpartition(".")[2] for key in got}
+    assert expected.keys() == got.keys()
+    assert all(torch.equal(expected[key], got[key]) for key in expected)
