@@ -36,8 +36,9 @@ STATUSES = {
     Exit.GATE_CROSSED: "A limit of --fail-on or --fail-under was crossed, or a training diverged.",
     Exit.PARTIAL: "Partial: some series are done, some failed; the manifest, of evaluate the gaps "
     "in the scores, say which.",
-    Exit.STOPPED: "Stopped by SIGTERM and its like; run the same command again to go on.",
-    Exit.INTERRUPTED: "Stopped by Ctrl-C; run the same command again to go on.",
+    Exit.STOPPED: "Stopped by SIGTERM and its like; run the same command again to go on; add "
+    "--resume for train.",
+    Exit.INTERRUPTED: "Stopped by Ctrl-C; as for 75.",
 }
 VARIABLES = {
     "MEDCLEAN_CONFIG": "A config file, as --config takes it.",

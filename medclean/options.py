@@ -97,6 +97,19 @@ def written(name: str, values: Mapping[str, Any]) -> str:
     return f"{name}:{','.join(pairs)}" if pairs else name
 
 
+def over(spec: str, base: str) -> str:
+    """A spec with the options of ``base`` that it does not give itself, if both name one thing.
+
+    Raises:
+        UsageError: One of them is no spec.
+    """
+    (name, own), (other, usual) = parse(spec), parse(base)
+    if name != other:
+        return spec
+    both = (usual | own).items()
+    return written(name, {k: f"[{v}]" if set(v) & set(",:") else v for k, v in both})
+
+
 def convert(text: str, to: Any) -> Any:
     """Text as a value of a type; ValueError or KeyError where it is none."""
     inner = get_args(to)

@@ -10,7 +10,7 @@ from medclean.catalog import MASKS, MODELS, NOISES
 from medclean.errors import Exit, UsageError
 from medclean.jobs._setting import changed, settings, values
 from medclean.jobs.denoise import DenoiseJob
-from medclean.options import build, parse, split
+from medclean.options import build, over, parse, split
 from medclean.volume import Given, Volume, level_of, scale_of
 
 CT = Given("HU", 4000.0, (5.0, 0.7, 0.7), "CT")
@@ -28,6 +28,19 @@ class Example:
     norm: Literal["batch", "group"] = "batch"
     factor: Literal[1, 2] = 1
     betas: tuple[float, ...] = (0.9, 0.999)
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        ("dgan", "dgan:width=64,streams=[1,2],groups=1"),
+        ("dgan:groups=2,fusion=sum", "dgan:width=64,streams=[1,2],groups=2,fusion=sum"),
+        ("dgan:streams=[1,3,6]", "dgan:width=64,streams=[1,3,6],groups=1"),
+        ("rrg:groups=2", "rrg:groups=2"),
+    ],
+)
+def test_a_spec_over_another_leaves_the_options_that_it_does_not_name(spec, expected):
+    assert over(spec, "dgan:width=64,streams=[1,2],groups=1") == expected
 
 
 def test_text_becomes_the_type_of_its_field():

@@ -15,7 +15,7 @@ from little_dataset import write_image
 from medclean.archive.cases import CASES
 from medclean.archive.dataset import prepared, split
 from medclean.archive.nifti.read import read_volume
-from medclean.errors import DataError, Exit, NothingToDo, UsageError
+from medclean.errors import DataError, Exit, UsageError
 from medclean.jobs.prepare import PrepareJob
 from medclean.log import Log
 from medclean.pipelines.prepare import prepare
@@ -127,7 +127,7 @@ def test_training_reads_what_was_prepared(dataset):
     assert {case.name: name for name in parts for case in parts[name]} == recorded
     volume = data.cases[0].read()
     assert (volume.unit, volume.scale, volume.array.shape) == ("HU", 4000.0, (3, 48, 48))
-    with pytest.raises(NothingToDo, match="no MR image"):
+    with pytest.raises(UsageError, match="state that they are CT; say --modality CT"):
         prepared(dataset, modality="MR")
 
 

@@ -5,21 +5,31 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import asdict, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
+from signal import SIGTERM
 from socket import socket
 
 import numpy as np
 import pytest
+import torch
 import torch.distributed as dist
 from torch import multiprocessing
 from torch.nn.utils import parameters_to_vector
 
-from little_dataset import make_dataset
+from little_dataset import job, make_dataset
 from medclean import checkpoints
+from medclean.checkpoints import Card
+from medclean.errors import Stopped
 from medclean.learning.processes import rank, world_size
 from medclean.learning.stepper import Stepper
+from medclean.log import Log
+from medclean.signals import Stop
+from medclean.training.loop import Run
+from medclean.training.machine import Machine
 from medclean.training.world import World, world
 from tiny import batches, tiny
 
@@ -55,6 +65,50 @@ def test_two_processes_learn_what_one_does(name, options, tmp_path):
     np.testing.assert_array_equal(first, second)
     np.testing.assert_allclose(first, alone, atol=1e-5)
     assert np.abs(alone - weights(tiny(name, **options))).max() > 1e-3
+
+
+def go_on(number, folder, meeting, *, stops=None):
+    """A run of a GAN with batch norm that goes on where it is; each begins with other weights."""
+    dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=number, world_size=2)
+    model, stop = tiny("dgan"), Stop()
+    for weight in model.parameters():
+        weight.data += number
+    asked = job(folder, folder / "run", every=2)
+    card = Card("dgan", asdict(model.options), "MR")
+    run = Run(asked, model, Machine(torch.device("cpu"), "float32", 0), steps=6, card=card)
+    run.resume()
+
+    def stream():
+        for step, batch in enumerate(batches(run.stepper.drawn), start=run.stepper.drawn + 1):
+            if step == stops and number == 1:
+                stop.signal = SIGTERM
+            noisy, clean = (part.chunk(2)[number] for part in (batch.noisy, batch.clean))
+            yield replace(batch, noisy=noisy, reference=clean)
+
+    with suppress(Stopped), Log(quiet=True).bar("training", None) as bar:
+        run.learn(stream(), bar=bar, say=lambda line: None, stop=stop)
+    kept = model.state_dict() | run.stepper.training_state()
+    torch.save(kept, folder / f"{number}.pt")
+
+
+def test_processes_that_begin_apart_end_alike_also_after_a_stop(tmp_path, monkeypatch):
+    monkeypatch.setattr(Run, "_draw", lambda run, rows: None)
+    kept = {}
+    for name, stops in {"unbroken": (None,), "broken": (3, None)}.items():
+        folder = tmp_path / name
+        (folder / "run" / "state").mkdir(parents=True)
+        for start, at in enumerate(stops):
+            work = partial(go_on, stops=at)
+            both = (folder, folder / f"meeting-{start}")
+            multiprocessing.start_processes(work, both, nprocs=2, start_method="fork")
+            done = json.loads((folder / "run" / "state" / "state.json").read_text())["step"]
+            assert done == (at or 6)
+        kept |= {(name, number): torch.load(folder / f"{number}.pt") for number in (0, 1)}
+    expected = kept["unbroken", 0]
+    assert any("running_mean" in key for key in expected)
+    for key, tensors in kept.items():
+        differs = [name for name in expected if not torch.equal(expected[name], tensors[name])]
+        assert not differs, (key, differs)
 
 
 def run_two(folder, *more):

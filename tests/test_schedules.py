@@ -63,7 +63,7 @@ def test_plateau_falls_when_scores_stand_still():
 @pytest.mark.parametrize(
     "spec",
     [
-        *("cosine:floor=2", "linear:begin=1", "step:at=[0.5,1.5]", "step:factor=1"),
+        *("cosine:floor=2", "linear:begin=1", "step:at=[0.5,1.5]", "step:factor=1", "step:at=[]"),
         *("restarts:cycles=0", "restarts:longer=0", "plateau:patience=0", "plateau:factor=2"),
     ],
 )

@@ -29,6 +29,7 @@ from medclean import checkpoints
 from medclean.archive.nifti.read import read_volume
 from medclean.archive.runs.lock import hold
 from medclean.catalog import SCHEDULES
+from medclean.checkpoints import Card
 from medclean.errors import (
     DataError,
     Exit,
@@ -50,7 +51,8 @@ from medclean.pipelines.denoise import denoise
 from medclean.pipelines.train import train
 from medclean.signals import Stop
 from medclean.training import arrays, begin, cards, curves, record, state
-from medclean.training.machine import Machine
+from medclean.training.loop import Run
+from medclean.training.machine import Machine, machine
 from medclean.training.noise import Noise
 from medclean.training.pairs import Pairing
 from medclean.training.record import toml
@@ -120,7 +122,8 @@ def test_a_run_leaves_what_scripts_rely_on(unbroken, dataset):
     settings = tomllib.loads((unbroken / "job.toml").read_text())
     settings |= {name: Path(settings[name]) for name in ("dataset", "out")}
     settings |= {name: tuple(value) for name, value in settings.items() if isinstance(value, list)}
-    assert TrainJob(**settings) == job(dataset, unbroken)
+    precision = checkpoints.load(str(unbroken)).card.training["precision"]
+    assert TrainJob(**settings) == job(dataset, unbroken, precision=precision, resume=False)
     with (unbroken / "log.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [int(row["step"]) for row in rows] == [1, 2, 3, 4, 5, 6]
@@ -345,6 +348,26 @@ def test_a_training_that_diverges_ends_with_what_it_had(
 
 
 @pytest.mark.usefixtures("no_curves")
+def test_a_loss_that_explodes_ends_the_run_also_after_it_went_on(dataset, tmp_path, monkeypatch):
+    """The measure is the first row of the run, not of its last start."""
+    step = Stepper.step
+
+    def louder(stepper, stream):
+        losses = step(stepper, stream)
+        if stepper.done == 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+        factor = 1 if stepper.done <= 3 else 50 if stepper.done <= 6 else 200
+        return {name: factor * loss for name, loss in losses.items()}
+
+    monkeypatch.setattr(Stepper, "step", louder)
+    asked = job(dataset, tmp_path / "run", steps=20, lr=1e-30)
+    with pytest.raises(Stopped):
+        train(asked, QUIET)
+    with pytest.raises(GateCrossed, match=r"diverged: generator/content is \S+ at step 7"):
+        train(asked, QUIET)
+
+
+@pytest.mark.usefixtures("no_curves")
 def test_weights_that_are_no_numbers_are_not_kept(dataset, tmp_path, monkeypatch):
     step = Stepper.step
 
@@ -472,12 +495,16 @@ def test_a_run_names_what_it_began_with_for_any_folder_and_goes_on_without(
     train(job(dataset, tmp_path / "run", **begins), QUIET)
     told = tomllib.loads((tmp_path / "run" / "job.toml").read_text())
     assert told["init"] == str(tmp_path / "own")
-    shutil.rmtree(tmp_path / "own")
     best = tmp_path / "run" / "best.json"
     card = json.loads(best.read_text())
+    began_with = json.loads((tmp_path / "own" / "best.json").read_text())["sha256"]
+    assert card["training"]["init"] == began_with  # a name may be a patient's, and cards travel
+    shutil.rmtree(tmp_path / "own")
     best.write_text(json.dumps(card | {"constancy": {}}))  # as if it had not been judged
     train(job(dataset, tmp_path / "run", **begins | {"init": "./own"}), QUIET)
-    assert json.loads(best.read_text())["constancy"] == card["constancy"]
+    again = json.loads(best.read_text())
+    assert again["constancy"] == card["constancy"]
+    assert cards._init(job(dataset, tmp_path / "run", **begins), "MR") == began_with
     with pytest.raises(MissingError, match="no checkpoint"):
         train(job(dataset, tmp_path / "other", **begins), QUIET)
 
@@ -517,6 +544,61 @@ def test_wrong_settings_are_refused_before_anything_is_written(
     with pytest.raises(UsageError, match=message):
         train(job(dataset, tmp_path / "run", **settings), QUIET)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"seed": -1}, "seed is -1, expected at least 0"),
+        ({"seed": 10**23}, "expected at most 9223372036854775807"),
+        ({"workers": -1}, "workers is -1, expected at least 0"),
+        ({"batch": (4, 0), "patch": (64, 128)}, "batch is 0, expected at least 1"),
+        ({"steps": 0}, "steps is 0, expected at least 1"),
+    ],
+)
+def test_numbers_that_mean_nothing_are_no_job(settings, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        job(tmp_path, tmp_path / "run", **settings)
+
+
+def test_weights_beyond_the_memory_are_refused(dataset, tmp_path):
+    with pytest.raises(MissingError, match="rrg:width=1000000 do not fit into memory"):
+        train(job(dataset, tmp_path / "run", model="rrg:width=1000000"), QUIET)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.usefixtures("no_curves")
+def test_a_run_keeps_the_precision_that_it_began_with(dataset, tmp_path, monkeypatch):
+    asked = job(dataset, tmp_path / "run", precision="bf16", steps=2, every=1)
+    train(asked, QUIET)
+    monkeypatch.setattr("medclean.training.machine._multiplies", lambda device: False)
+    train(replace(asked, precision="auto"), QUIET)
+    assert checkpoints.load(str(tmp_path / "run")).card.training["precision"] == "bf16"
+    with pytest.raises(UsageError, match="begun with precision='bf16', now it is 'float32'"):
+        train(replace(asked, precision="float32"), QUIET)
+
+
+@pytest.mark.usefixtures("no_curves")
+def test_noise_that_changes_nothing_has_finite_figures(dataset, tmp_path):
+    asked = job(dataset, tmp_path / "run", noise=("salt-pepper:share=0",), steps=2, every=1)
+    train(asked, QUIET)
+    card = json.loads((tmp_path / "run" / "best.json").read_text())
+    noisy = [value for name, value in card["metrics"]["noisy"].items() if "psnr" in name]
+    assert noisy == [pytest.approx(138.5, abs=0.1)] * len(noisy) != []
+    assert np.isfinite([*card["bf16"].values()]).all()
+
+
+def test_words_of_the_machine_reach_torch():
+    for tf32 in (True, False):
+        machine("cpu", "float32", 0, tf32=tf32)
+        assert torch.backends.cuda.matmul.allow_tf32 is tf32
+        assert torch.backends.cudnn.allow_tf32 is tf32
+
+
+def test_a_run_computes_with_channels_last(tmp_path):
+    run = Run(job(tmp_path, tmp_path), tiny("dgan"), CPU, steps=1, card=Card("dgan", {}, "MR"))
+    deep = [w for w in run.model.parameters() if w.ndim == 4 and min(w.shape) > 1]
+    assert all(w.is_contiguous(memory_format=torch.channels_last) for w in deep)
 
 
 def test_patches_that_only_the_generator_sees_may_be_smaller(tmp_path):

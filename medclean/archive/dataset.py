@@ -3,7 +3,7 @@
 import csv
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -117,7 +117,7 @@ def prepared(
 
     Args:
         root: The folder.
-        modality: Which of several to take.
+        modality: What is wanted, or which of several to take.
         fold: Which fold to hold out, in place of the test split.
         pairs: Take the clean ones of pairs alone, with their noisy ones.
 
@@ -130,13 +130,12 @@ def prepared(
     if fold is not None and fold not in range(known.folds or 0):
         has = f"{known.folds} folds, from 0 on" if known.folds else "no folds"
         raise UsageError(f"--fold {fold}: {root} has {has}; prepare it with --folds N")
-    entries = [e for e in known.cases if not e["noisy"] and modality in (None, e["modality"])]
-    if pairs:
-        entries = [entry for entry in entries if entry["pair"]]
+    entries = [e for e in known.cases if not e["noisy"] and (e["pair"] or not pairs)]
     if not entries:
-        what = "no pair" if pairs else f"no {modality} image" if modality else "no image"
-        how = "; prepare it with --pair-by" if pairs else ""
-        raise NothingToDo(f"{root} holds {what} that could be learnt from{how}")
+        what, how = ("pair", "; prepare it with --pair-by") if pairs else ("image", "")
+        raise NothingToDo(f"{root} holds no {what} that could be learnt from{how}")
+    check_modality(modality, root, {entry["modality"] for entry in entries})
+    entries = [entry for entry in entries if modality in (None, entry["modality"])]
     cases = tuple(case for entry in entries for case in _recorded(root, entry, known))
     if pairs:
         partners = {entry["case"]: entry for entry in known.cases}
@@ -238,6 +237,25 @@ def _cases(root: Path, series: Series, whose: Callable[[str], str]) -> Iterable[
         patient, part = str(header.get("PatientID", "")), str(header.get("BodyPartExamined", ""))
     for group in range(len(series.groups)):
         yield Case(name, patient, body_part(part), root, series, group)
+
+
+def check_modality(modality: str | None, root: Path, found: Collection[str]) -> None:
+    """See that a data set has the images that are wanted.
+
+    Args:
+        modality: What is wanted, if anything is.
+        root: The data set's folder.
+        found: Modalities of its images.
+
+    Raises:
+        UsageError: None is of that modality.
+    """
+    if modality is not None and modality not in found:
+        state = " and ".join(sorted(found))
+        raise UsageError(
+            f"modality {modality}, of --modality or a preset: the images in {root} state that "
+            f"they are {state}; say --modality {min(found)}, or name another data set"
+        )
 
 
 def _one_modality(cases: Iterable[Case]) -> None:

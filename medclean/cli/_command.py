@@ -20,7 +20,7 @@ from medclean.errors import Exit, UsageError, WriteError, unknown
 from medclean.files import cannot_write
 from medclean.jobs._setting import Setting, settings
 from medclean.log import printable
-from medclean.options import convert, expected
+from medclean.options import convert, expected, over
 
 _CATALOGS: dict[str, Iterable[str]] = {
     "mask": MASKS,
@@ -66,9 +66,9 @@ def command(run: Callable[..., Exit], *, presets: bool = False) -> Callable[...,
 
     @wraps(run)
     def made(*, context: typer.Context, preset: str | None = None, **given: Any) -> Exit:
-        if preset:  # a bare --model leaves the options that a preset has for that model
-            model = read(_config.preset(preset, given["model"])).get("model", given["model"])
-            given["model"] = model if model.startswith(f"{given['model']}:") else given["model"]
+        if preset:  # --model says no more of the preset's model than it says
+            of_preset = read(_config.preset(preset, given["model"])).get("model", given["model"])
+            given["model"] = over(given["model"], of_preset)
         for name in _outdone(given, stated, lambda name: _rank(context, name)):
             given[name] = _default(defaults[name], types[name])
         more = {other.name: given[other.name] for other in others}

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
-from medclean.jobs._setting import Setting
+from medclean.jobs._setting import Setting, at_least
 
 Include = Literal["localizer", "phase", "map", "secondary", "other", "own", "all"]
 Modality = Literal["MR", "CT", "PT"]
@@ -154,15 +154,3 @@ class SeriesJob:
             raise ValueError("copy-others copies files as they are, and deidentify lets none pass")
         elif not self.out:
             raise ValueError("deidentify needs --out: else it would be named after the study")
-
-
-def at_least(job: object, **least: int) -> None:
-    """See that settings, where they are given, are not too small.
-
-    Raises:
-        ValueError: One of them is.
-    """
-    for name, low in least.items():
-        value = getattr(job, name)
-        if value is not None and value < low:
-            raise ValueError(f"{name} is {value}, expected at least {low}")

@@ -6,6 +6,8 @@ from typing import Any, Literal, get_args, get_type_hints
 
 Kind = Literal["result", "form", "run"]
 
+LARGEST = 2**63 - 1  # that TOML, torch and numpy all hold
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -64,6 +66,21 @@ def plain(value: Any) -> Any:
     if isinstance(value, tuple):
         return [plain(item) for item in value]
     return str(value) if isinstance(value, Path) else value
+
+
+def at_least(job: object, **least: int) -> None:
+    """See that whole numbers, where they are given, are neither too small nor beyond 64 bits.
+
+    Raises:
+        ValueError: One of them, or of several of a setting, is.
+    """
+    for name, low in least.items():
+        value = getattr(job, name)
+        for number in value if isinstance(value, tuple) else (value,):
+            if number is not None and number < low:
+                raise ValueError(f"{name} is {number}, expected at least {low}")
+            if number is not None and number > LARGEST:
+                raise ValueError(f"{name} is {number}, expected at most {LARGEST}")
 
 
 def _setting(hint: Any) -> Setting:

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from medclean.jobs._series import Scale, SeriesJob, at_least
-from medclean.jobs._setting import Setting
+from medclean.jobs._series import Scale, SeriesJob
+from medclean.jobs._setting import Setting, at_least
 
 Precision = Literal["auto", "float32", "bf16"]
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from medclean.jobs._series import Limited, StatedModality, at_least
-from medclean.jobs._setting import Setting
+from medclean.jobs._series import Limited, StatedModality
+from medclean.jobs._setting import Setting, at_least
 
 Paper = Literal["000", "001", "002", "003", "004"]
 Match = Literal["auto", "sources", "uids", "name", "geometry"]
@@ -127,4 +127,4 @@ class EvaluateJob:
             )
         if self.out is not None and self.out.suffix.lower() != ".csv":
             raise ValueError(f"--out is {self.out}, expected a name that ends in .csv")
-        at_least(self, workers=1)
+        at_least(self, seed=0, workers=1)

@@ -17,9 +17,8 @@ from medclean.jobs._series import (
     Reporting,
     Selected,
     StatedModality,
-    at_least,
 )
-from medclean.jobs._setting import Setting
+from medclean.jobs._setting import Setting, at_least
 
 LEAST_FOLDS = 3
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from medclean.jobs._series import Limited, at_least
-from medclean.jobs._setting import Setting
+from medclean.jobs._series import Limited
+from medclean.jobs._setting import Setting, at_least
 
 Format = Literal["html", "csv", "json", "md"]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from medclean.jobs._patients import ForTest, ForValidation, PatientIn, check_shares
-from medclean.jobs._setting import Setting
+from medclean.jobs._setting import Setting, at_least
 
 STEPS = 10_000
 """Length of a run where nobody says."""
@@ -203,11 +203,8 @@ class TrainJob:
     ] = True
 
     def __post_init__(self) -> None:
-        counts = ("steps", "batch", "accumulate", "every", "patience", "seeds")
-        for name in (*counts, "realisations"):
-            value = getattr(self, name)
-            if value is not None and min(value if isinstance(value, tuple) else (value,)) < 1:
-                raise ValueError(f"{name} is {value}, expected at least 1")
+        at_least(self, seed=0, workers=0, steps=1, batch=1, accumulate=1, every=1, patience=1)
+        at_least(self, seeds=1, realisations=1)
         if min(self.patch) < 0:
             raise ValueError(f"patch is {min(self.patch)}, expected at least 1, or 0 for slices")
         if len(self.batch) not in (1, len(self.patch)):

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from medclean.archive.cases import CASES
-from medclean.archive.dataset import Case, Dataset, gather, prepared, split
+from medclean.archive.dataset import Case, Dataset, check_modality, gather, prepared, split
 from medclean.archive.limits import Limits, limited, limits
 from medclean.archive.runs import refuse_overlap
 from medclean.archive.runs.lock import hold
@@ -87,13 +87,13 @@ def _to_be_resumed() -> Iterator[None]:
 
 def _train(job: TrainJob, log: Log, world: World) -> tuple[Path, Card]:
     """What each process does; the first of them looks, writes and speaks for all."""
-    where = machine(job.device, job.precision, job.workers, tf32=job.tf32, world=world)
+    where = machine(job.device, begin.precision(job), job.workers, tf32=job.tf32, world=world)
+    job = replace(job, precision=where.precision)
     begin.check_batches(job, world.size)
     model = begin.network(job)
     begin.check_patches(job, model, world.size)
     refuse_overlap(job.out, [job.dataset])
     data = by_first(lambda: _dataset(job, log))
-    begin.check_modality(job, data.modality)
     pairing = Pairing.of(job, data.modality)
     begin.check_levels(job, model, pairing)
     parts = split(data, shares_of(job.validation, job.test), job.split_seed)
@@ -181,6 +181,7 @@ def _dataset(job: TrainJob, log: Log) -> Dataset:
         if left.status == "failed":
             log.warn(f"{left.path} is left out: {left.reason}")
     data = gather(inputs.root, scan, patient=job.patient)
+    check_modality(job.modality, job.dataset, {data.modality})
     if data.one_patient:
         log.warn(f"nothing tells the patients in {job.dataset} apart: they count as one")
     return data

@@ -4,6 +4,7 @@ import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import nn
@@ -11,9 +12,11 @@ from torch import nn
 from medclean import checkpoints
 from medclean.catalog import MODELS, SCHEDULES
 from medclean.errors import DataError, MissingError, UsageError
+from medclean.inference.ladder import is_out_of_memory
 from medclean.jobs.train import TrainJob
 from medclean.learning.recompute import recompute
 from medclean.learning.schedules.plateau import Plateau
+from medclean.learning.stepper import Precision
 from medclean.models._base import Model
 from medclean.training import state
 from medclean.training.pairs import Pairing
@@ -25,10 +28,16 @@ def network(job: TrainJob) -> Model:
 
     Raises:
         UsageError: No such model or option, or nothing in it learns.
+        MissingError: There is not the memory for its weights.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(job.seed)
-        model = Model.of(MODELS.make(job.model))
+        try:
+            model = Model.of(MODELS.make(job.model))
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            raise MissingError(f"the weights of {job.model} do not fit into memory") from None
     if not model.turns(0.0):
         names = [name for name in MODELS if MODELS.entry(name).facts["kind"] in ("network", "gan")]
         raise UsageError(f"{job.model} has nothing to train; networks are {', '.join(names)}")
@@ -40,6 +49,12 @@ def located(job: TrainJob) -> TrainJob:
     if job.init is None or (job.init in MODELS and not Path(job.init).exists()):
         return job
     return replace(job, init=os.path.abspath(job.init))
+
+
+def precision(job: TrainJob) -> Literal["auto"] | Precision:
+    """What to compute in; a run that goes on keeps what it began with, on whatever machine."""
+    before = state.settings(job.out) if job.resume and job.precision == "auto" else None
+    return job.precision if before is None else before["precision"]
 
 
 def initialise(model: Model, job: TrainJob, modality: str) -> None:
@@ -163,19 +178,6 @@ def _least(job: TrainJob, model: Model, part: int) -> int:
     """Pixels along each side that those need who play at the end of a part of the run, from 1."""
     turns = model.turns(part / len(job.patch) - 1e-9)
     return max(turn.least for turn in turns if turn.repeats)
-
-
-def check_modality(job: TrainJob, modality: str) -> None:
-    """See that the images are what ``job`` says they are.
-
-    Raises:
-        UsageError: They state another modality.
-    """
-    if job.modality not in (None, modality):
-        raise UsageError(
-            f"modality {job.modality}, of --modality or a preset: the images in {job.dataset} "
-            f"state that they are {modality}; say --modality {modality}, or name another data set"
-        )
 
 
 def check_schedule(job: TrainJob, *, validates: bool) -> None:

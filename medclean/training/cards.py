@@ -22,9 +22,10 @@ from medclean.learning.processes import rank, world_size
 from medclean.models._base import Model
 from medclean.options import parse
 from medclean.signals import Stop
+from medclean.training import state
 from medclean.training.machine import Machine
 from medclean.training.samples import normaliser_for
-from medclean.training.validation import Validation, denoised, engine
+from medclean.training.validation import FLOAT32, Validation, denoised, engine, rms
 
 BEFORE = "before"  # of the figures of the weights that a run begins with
 RIVALS = ("nlm", "bm3d")  # filters that a network is measured against
@@ -54,6 +55,7 @@ def card_of(
         noise=", then ".join(noise),
         training={
             **_settings(job),
+            "init": _init(job, data.modality),
             "steps": steps,
             "device": where.device.type,
             "precision": where.precision,
@@ -127,16 +129,32 @@ def bf16_difference(model: Model, held: Validation, device: torch.device) -> dic
     full, half = (engine(model, held.normaliser, device, bf16=bf16) for bf16 in (False, True))
     for _, pair in held:
         exact, rounded = denoised(full, pair), denoised(half, pair)
-        removed = exact - pair.noisy[len(pair.noisy) // 2]
+        scale = float(pair.given.scale)
+        removed = (exact - pair.noisy[len(pair.noisy) // 2]).astype(np.float64)
         change = (rounded - exact).astype(np.float64)
-        noise.append(float(np.sqrt(np.mean(change**2) / np.mean(removed.astype(np.float64) ** 2))))
-        bias.append(float(abs(change.mean()) / float(pair.given.scale) * STORED))
+        noise.append(rms(change) / max(rms(removed), scale * FLOAT32))
+        bias.append(abs(float(change.mean())) / scale * STORED)
     return {"noise": max(noise), "bias": max(bias)}
 
 
 def _settings(job: TrainJob) -> dict[str, Any]:
-    kept = values(job, "result") | {"init": job.init and Path(job.init).name}
-    return {key: value for key, value in kept.items() if key not in ("model", "noise", "patient")}
+    kept = values(job, "result").items()
+    return {key: value for key, value in kept if key not in ("model", "noise", "patient")}
+
+
+def _init(job: TrainJob, modality: str) -> str | None:
+    """The weights that a run began with: a name of the catalogue, or the SHA-256 of a file.
+
+    The file's name would go wherever the card goes, and might be a patient's.
+    """
+    if job.init is None or job.init in MODELS:
+        return job.init
+    with suppress(MissingError):
+        if state.begun(job.out):  # it needs that file no more
+            before = checkpoints.read_card(job.out / "last.safetensors").training
+            return str(before["init"])
+        return checkpoints.read_card(checkpoints.find(job.init, modality)).sha256
+    return None
 
 
 def _unnamed(about: Mapping[str, Any]) -> dict[str, Any]:

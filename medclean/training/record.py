@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 from typing import Any, TypeAlias
@@ -102,9 +103,12 @@ class Means:
 
 
 def settings(job: TrainJob) -> bytes:
-    """``job.toml``: all settings, with folders that mean the same wherever it is used."""
+    """``job.toml``: all settings, with folders that mean the same wherever it is used.
+
+    Whether this start went on is none of them: who repeats the run means another folder.
+    """
     folders = {name: str(getattr(job, name).absolute()) for name in ("dataset", "out")}
-    return toml(values(job) | folders).encode()
+    return toml(values(replace(job, resume=False)) | folders).encode()
 
 
 def toml(found: Mapping[str, Any]) -> str:

@@ -21,6 +21,7 @@ from medclean.errors import DataError, UsageError
 from medclean.files import PART, cannot_write, make_folder, write_whole
 from medclean.training import notes
 
+SETTINGS = Path("state", "settings.json")  # of a run
 KEEP = "start anew in another folder, with --init and this run's last.safetensors for its weights"
 
 
@@ -104,34 +105,44 @@ def of_rank(joined: Mapping[str, Tensor], rank: int) -> dict[str, Tensor]:
     return common | {k.removeprefix(prefix): v for k, v in joined.items() if k.startswith(prefix)}
 
 
-def claim(run: Path, settings: Mapping[str, Any], *, resume: bool) -> None:
+def settings(run: Path) -> dict[str, Any] | None:
+    """What the run that lies in a folder was begun with, of what decides its result; or None.
+
+    Raises:
+        DataError: It is not as it was written.
+    """
+    path = run / SETTINGS
+    return notes.read(path, dict, mend=KEEP) if path.is_file() else None
+
+
+def claim(run: Path, asked: Mapping[str, Any], *, resume: bool) -> None:
     """Make a folder this run's own, or see that it is.
 
     Args:
         run: The run's folder; made if it is not there.
-        settings: Those that decide the result. They stay in ``state/settings.json``.
+        asked: Settings that decide the result. They stay in ``state/settings.json``.
         resume: The user means the run that lies there, if one does.
 
     Raises:
         UsageError: It holds something else, or a run with other settings.
         WriteError: It cannot be made.
     """
-    path = run / "state" / "settings.json"
-    if path.is_file():
-        before = notes.read(path, dict, mend=KEEP)
+    before = settings(run)
+    if before is not None:
         if not resume:
             raise UsageError(
                 f"{run} holds a training run; add --resume to go on, or choose another"
             )
-        _same(before, json.loads(json.dumps(settings)), run)
+        _same(before, json.loads(json.dumps(asked)), run)
         return
     if run.exists() and not run.is_dir():
         raise UsageError(f"{run} is a file; expected a folder to make")
     if run.exists() and {p.name for p in run.iterdir()} - {"state"}:
         raise UsageError(f"{run} is not empty and holds no training run; choose another folder")
+    path = run / SETTINGS
     with cannot_write(path.parent):
         make_folder(path.parent)
-    notes.write(path, dict(settings))
+    notes.write(path, dict(asked))
 
 
 def tidy(run: Path) -> None:
@@ -143,7 +154,7 @@ def tidy(run: Path) -> None:
 
 @contextmanager
 def given_up(run: Path) -> Iterator[None]:
-    """Leave a folder as ``claim`` found it where its data turn out to be of no use."""
+    """Give a folder back where the data turn out to be of no use."""
     try:
         yield
     except DataError:
@@ -153,10 +164,10 @@ def given_up(run: Path) -> Iterator[None]:
 
 
 def release(run: Path) -> None:
-    """Leave a folder as ``claim`` found it."""
+    """Remove what ``claim`` made, and the folder with it if nothing else is in it."""
     shutil.rmtree(run / "state")
     (run / "job.toml").unlink(missing_ok=True)
-    with suppress(OSError):  # it was there before, and something else is in it
+    with suppress(OSError):
         run.rmdir()
 
 

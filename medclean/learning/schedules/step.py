@@ -17,7 +17,7 @@ class Step:
     factor: float = 0.1
 
     def __post_init__(self) -> None:
-        if any(not 0 < moment < 1 for moment in self.at):
+        if not self.at or any(not 0 < moment < 1 for moment in self.at):
             raise ValueError(f"at is {list(self.at)}, expected shares of the run between 0 and 1")
         if not 0 < self.factor < 1:
             raise ValueError(f"factor is {self.factor:g}, expected between 0 and 1")
