@@ -28,7 +28,7 @@ from medclean.pipelines._inputs import Inputs, find
 from medclean.signals import Stop, stop_on_signals
 from medclean.training import begin, cards, seeds, sources, state
 from medclean.training.loop import Run
-from medclean.training.machine import machine
+from medclean.training.machine import Machine, machine
 from medclean.training.pairs import Pairing
 from medclean.training.record import settings
 from medclean.training.samples import Samples, batches
@@ -62,14 +62,16 @@ def train(job: TrainJob, log: Log) -> Path:
     job = begin.located(job)
     with _to_be_resumed(), limited(Limits.of(job.limits)), joined(os.environ) as world:
         log = log if world.rank == 0 else Log(quiet=True)
+        where = machine(job.device, begin.precision(job), job.workers, tf32=job.tf32, world=world)
+        job = replace(job, precision=where.precision)
         if job.seeds == 1:
-            return _train(job, log, world)[0]
+            return _train(job, log, world, where)[0]
         found = {}
         with ExitStack() as held:
             by_first(lambda: held.enter_context(seeds.claimed(job)))
             for seed, one in job.each.items():
                 log.say(f"seed {seed}, in {one.out}")
-                found[seed] = _train(one, log, world)[1]
+                found[seed] = _train(one, log, world, where)[1]
         for line in seeds.told(found):
             log.say(line)
         return by_first(lambda: seeds.write(job, found))
@@ -85,10 +87,8 @@ def _to_be_resumed() -> Iterator[None]:
         raise
 
 
-def _train(job: TrainJob, log: Log, world: World) -> tuple[Path, Card]:
+def _train(job: TrainJob, log: Log, world: World, where: Machine) -> tuple[Path, Card]:
     """What each process does; the first of them looks, writes and speaks for all."""
-    where = machine(job.device, begin.precision(job), job.workers, tf32=job.tf32, world=world)
-    job = replace(job, precision=where.precision)
     begin.check_batches(job, world.size)
     model = begin.network(job)
     begin.check_patches(job, model, world.size)
