@@ -14,9 +14,13 @@
     BERHU=0.05,momentum=0.9,distance=berhu
     NEARLY_WHOLE="--batch 3 --patch 224"
     train $BERHU -o RUN7 --steps 700 --lr 2e-4 --seed 6 --noise "$ALL" --init RUN6 $NEARLY_WHOLE
+    train $BERHU -o RUN8 --steps 4000 --lr 3e-4 --seed 8 --noise "$ALL" --init RUN7 --patch 192
+    MUON=$BERHU,optimiser=muon
+    train $MUON -o RUN9 --steps 2600 --lr 3e-4 --seed 9 --noise "$ALL" --init RUN8 --patch 192
 
-Eight hours on two cores with bfloat16; what is shipped is the last run. Squared differences win
-PSNR and lose SSIM, most of it in the air; the reverse Huber loss wins both back.
+Ten hours on two cores with bfloat16; RUN8 was ended at half its length, and what is shipped is the
+last run. Squared differences win PSNR and lose SSIM, most of it in the air; the reverse Huber loss
+wins both back, and Muon wins more of both in an hour than Adam had in the three before.
 BIDS-like folders: contrasts of one person share a ``sub-``, so that no person stands in two splits.
 ``participants.tsv`` says which split each person is in, ``dataset_description.json`` where each
 image comes from. Volumes with too much noise of their own are sorted out by ``medclean train``.
