@@ -53,6 +53,18 @@ def test_a_batch_of_several_series_keeps_a_scale_each() -> None:
     assert new.sigma.flatten().tolist() == pytest.approx([0.125, 0.03125])
 
 
+@pytest.mark.parametrize("convert", [np.asarray, torch.from_numpy], ids=["numpy", "torch"])
+def test_pixels_far_brighter_than_the_series_are_kept_and_not_shown_to_the_network(
+    convert: Any,
+) -> None:
+    source = convert(np.array([-1000, -400, 0, 100, 400, 4000], np.float32))
+    normaliser, given = NORMALISERS.make("scale"), known(100.0)
+    normal, _ = normaliser.forward(source, given)
+    assert normal.tolist() == [-4, -4, 0, 1, 4, 4]
+    halved = normaliser.inverse(normal / 2, given, source)
+    assert halved.tolist() == [-1000, -200, 0, 50, 200, 4000]
+
+
 def test_ct_keeps_the_source_outside_the_clip_and_the_network_inside() -> None:
     source = np.array([-2000, -1024, -1000, 40, 3000, 3071], np.float32)
     ct, given = NORMALISERS.make("ct"), known(4000.0, "HU")

@@ -14,10 +14,12 @@ _QUINTIC = (3.4445, -4.7750, 2.0315)
 class Muon(torch.optim.Optimizer):
     """Moves all directions of a layer alike, however uneven the gradient is among them.
 
-    The weights of a convolution or a linear layer are a matrix of one row for each output. What
-    moves it is not its momentum but the orthogonal matrix that is nearest to that, scaled to a
-    root mean square of 0.2, as Adam's updates have (Liu et al., 2025): both take the same learning
-    rates. Biases, scales and matrices of fewer than 8 rows or columns move by Adam.
+    The weights of a convolution or a linear layer are a matrix: a row for each channel of their
+    first axis, the outputs' (of a transposed convolution the inputs'). What moves it is not its
+    momentum but the orthogonal matrix that is nearest to that, scaled to a root mean square of
+    0.2, as Adam's updates have (Liu et al., 2025): both take the same learning rates. Biases,
+    scales and matrices of fewer than 8 rows or columns move by Adam; first and last layers of
+    images, which Jordan et al. leave to Adam, are matrices like all others.
 
     Args:
         params: What learns.

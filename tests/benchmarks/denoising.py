@@ -88,7 +88,8 @@ def main() -> None:
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         slices, patients = held_out(options.dataset, Path(folder))
-        count = f"{len({patients[s.name] for s in slices.series})} patients, {options.noise}"
+        seen = {patients[series.name] for series, _, _ in slices.spread(options.slices)}
+        count = f"{len(seen)} patients, {options.noise}"
         print(f"{count}; PSNR in dB and SSIM, mean (sd) over patients; seconds a slice")
         titles = f"{'bias':>6} {'structure':>9} {'s/slice':>8}"
         print(f"{'sigma':>6} {'model':20} {'PSNR':>14} {'SSIM':>14} {titles}")
@@ -99,7 +100,7 @@ def main() -> None:
                 rows.append(row)
                 _print(row, by_patient=options.by_patient)
             if options.residuals and sigma == options.sigmas[len(options.sigmas) // 2]:
-                pictures.residuals(pairs[0], models, options.residuals)
+                pictures.residuals([pairs[0], pairs[-1]], models, options.residuals, sigma=sigma)
     if options.figure:
         pictures.psnr_over_seconds(rows, options.figure)
     if options.csv:
@@ -213,7 +214,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--by-patient", action="store_true", help="print each patient's figures")
     parser.add_argument("--csv", help="where to write each value")
     parser.add_argument("--figure", help="PNG of PSNR over seconds a slice")
-    parser.add_argument("--residuals", help="PNG of what each removes at the middle sigma")
+    parser.add_argument(
+        "--residuals",
+        help="PNG of what each removes at the middle sigma, of the first and the last slice",
+    )
     return parser.parse_args()
 
 

@@ -1,6 +1,6 @@
 """Pictures of what ``denoising.py`` measures."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
@@ -22,7 +22,7 @@ def psnr_over_seconds(rows: Iterable[Any], path: str) -> None:
             panel.annotate(
                 row.model, (row.seconds, psnr), xytext=(4, 4), textcoords="offset points"
             )
-        panel.margins(x=0.25, y=0.12)
+        panel.margins(x=0.35, y=0.12)
         panel.set(title=f"sigma {sigma:g}", xlabel="seconds a slice")
         panel.grid(alpha=0.3)
     panels[0, 0].set_ylabel("PSNR, dB")
@@ -31,21 +31,28 @@ def psnr_over_seconds(rows: Iterable[Any], path: str) -> None:
     plt.close(figure)
 
 
-def residuals(pair: Any, models: Mapping[str, Callable[[Any], Any]], path: str) -> None:
-    """A column a model: its result in the window of the clean slice, and what it removed.
+def residuals(
+    pairs: Sequence[Any], models: Mapping[str, Callable[[Any], Any]], path: str, *, sigma: float
+) -> None:
+    """A column a model: of each slice its result in the window of the clean one, and what it took.
 
     All residuals have one window, 3 sigma either side of 0: structure in them is lost detail.
     """
-    results = {name: denoise(pair) for name, denoise in models.items()}
-    shown = {"clean": pair.clean, **results}
-    wide, sigma = float(pair.given.scale), float(pair.given.sigma)
-    figure, panels = plt.subplots(2, len(shown), figsize=(2.2 * len(shown), 4.7), squeeze=False)
-    for (above, below), (name, image) in zip(panels.T, shown.items(), strict=True):
-        above.imshow(image, cmap="gray", vmin=0, vmax=wide)
-        above.set_title(name, fontsize=9)
-        below.imshow(pair.noisy - image, cmap="gray", vmin=-3 * sigma, vmax=3 * sigma)
-        for panel in (above, below):
-            panel.set_axis_off()
+    columns, rows = 1 + len(models), 2 * len(pairs)
+    size = (2.2 * columns, 2.3 * rows)
+    figure, panels = plt.subplots(rows, columns, figsize=size, squeeze=False)
+    for above, below, pair in zip(panels[::2], panels[1::2], pairs, strict=True):
+        results = {name: denoise(pair) for name, denoise in models.items()}
+        wide, most = float(pair.given.scale), 3 * float(pair.given.sigma)
+        shown = {"clean": pair.clean, **results}.items()
+        for upper, lower, (name, image) in zip(above, below, shown, strict=True):
+            upper.imshow(image, cmap="gray", vmin=0, vmax=wide)
+            upper.set_title(name, fontsize=9)
+            lower.imshow(pair.noisy - image, cmap="gray", vmin=-most, vmax=most)
+            lower.set_title("the noise" if name == "clean" else "removed", fontsize=8)
+    for panel in panels.flat:
+        panel.set_axis_off()
+    figure.suptitle(f"sigma {sigma:g}; removed: 3 sigma either side of 0", fontsize=9)
     figure.tight_layout(pad=0.3)
     figure.savefig(path, dpi=130)
     plt.close(figure)

@@ -7,7 +7,8 @@
     train 0.03 -o RUN2 --steps 2200 --lr 5e-4 --seed 1 --noise "$LOW" --init RUN1
     train 0.02 -o RUN3 --steps 1900 --lr 4e-4 --seed 2 --noise "$LOW" --init RUN2
     train 0.02 -o RUN4 --steps 4000 --lr 4e-4 --seed 3 --noise "$LOW" --init RUN3 --batch 8
-    ALL="gaussian:sigma=0..0.3|$LOW|gaussian:sigma=0..0.3,clip=true"
+    WIDE="gaussian:sigma=0..0.3|gaussian:sigma=0..0.3"
+    ALL="$WIDE|gaussian:sigma=0..0.12|rician:sigma=0..0.3|gaussian:sigma=0..0.3,clip=true"
     L2=0.05,momentum=0.9,distance=l2
     train $L2 -o RUN5 --steps 3000 --lr 3e-4 --seed 4 --noise "$ALL" --init RUN4 --batch 8
     train $L2 -o RUN6 --steps 5000 --lr 3e-4 --seed 5 --noise "$ALL" --init RUN5 --batch 8

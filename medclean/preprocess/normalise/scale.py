@@ -5,10 +5,18 @@ from typing import Any
 
 from medclean.volume import Given
 
+MOST = (
+    4.0  # a single brighter pixel costs a network that pools over a slice several dB in all of it
+)
+
 
 @dataclass(frozen=True)
 class Scale:
-    """1 becomes the robust maximum of the series; nothing is clipped, zero stays zero."""
+    """1 becomes the robust maximum of the series, zero stays zero.
+
+    Clips at four times the scale, either side of 0; what lies outside is the source's again
+    afterwards.
+    """
 
     def forward(self, images: Any, given: Given) -> tuple[Any, Given]:
         """Real-world units to the network's.
@@ -21,11 +29,18 @@ class Scale:
             Images of the same shape, and what is known of them in their new unit.
         """
         known = replace(given.times(1 / given.scale), scale=given.scale / given.scale)
-        return images / given.scale, known
+        return (images / given.scale).clip(-MOST, MOST), known
 
     def inverse(self, images: Any, given: Given, source: Any = None) -> Any:
-        """Back to the units of ``given``, which is what went into ``forward``."""
-        return images * given.scale
+        """Back to the units of ``given``; ``source``, if given, is what went into ``forward``.
+
+        Where the source lies outside the clip its value is kept.
+        """
+        restored = images * given.scale
+        if source is None:
+            return restored
+        seen = abs(source) <= MOST * given.scale
+        return restored * seen + source * ~seen
 
 
 PROVIDES = Scale
