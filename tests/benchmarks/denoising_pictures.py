@@ -53,6 +53,6 @@ def residuals(
     for panel in panels.flat:
         panel.set_axis_off()
     figure.suptitle(f"sigma {sigma:g}; removed: 3 sigma either side of 0", fontsize=9)
-    figure.tight_layout(pad=0.3)
+    figure.tight_layout(pad=0.3, rect=(0, 0, 1, 0.97))
     figure.savefig(path, dpi=130)
     plt.close(figure)
