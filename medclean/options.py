@@ -106,8 +106,7 @@ def over(spec: str, base: str) -> str:
     (name, own), (other, usual) = parse(spec), parse(base)
     if name != other:
         return spec
-    both = (usual | own).items()
-    return written(name, {k: f"[{v}]" if set(v) & set(",:") else v for k, v in both})
+    return written(name, usual | own)
 
 
 def convert(text: str, to: Any) -> Any:
@@ -168,7 +167,9 @@ def check_within(low: float, high: float, **values: float) -> None:
 
 
 def word(value: Any) -> str:
-    """A value as a spec has it."""
+    """A value as a spec has it, in brackets where it would not hold together."""
     if isinstance(value, tuple):
         return f"[{','.join(map(word, value))}]"
+    if isinstance(value, str) and set(value) & set(",:"):
+        return f"[{value}]"
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -120,12 +120,14 @@ def test_shared_is_made_anew_for_those_who_learn_after_its_makers_moved():
     assert not torch.equal(fakes[1], fakes[2])
 
 
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize(
+    ("name", "options"), [*((name, {}) for name in ALL), ("dgan", {"optimiser": "muon"})]
+)
 @pytest.mark.parametrize("precision", ["float32", "bf16"])
-def test_resumed_run_equals_the_unbroken_one(name, precision):
+def test_resumed_run_equals_the_unbroken_one(name, options, precision):
     make = partial(Stepper, steps=6, precision=precision)
     unbroken, broken, resumed = (
-        make(tiny(name).to(memory_format=torch.channels_last)) for _ in range(3)
+        make(tiny(name, **options).to(memory_format=torch.channels_last)) for _ in range(3)
     )
     play(unbroken, 6)
     play(broken, 3)

@@ -66,7 +66,7 @@ def command(run: Callable[..., Exit], *, presets: bool = False) -> Callable[...,
 
     @wraps(run)
     def made(*, context: typer.Context, preset: str | None = None, **given: Any) -> Exit:
-        if preset:  # --model says no more of the preset's model than it says
+        if preset:  # what --model does not say of its model, the preset does
             of_preset = read(_config.preset(preset, given["model"])).get("model", given["model"])
             given["model"] = over(given["model"], of_preset)
         for name in _outdone(given, stated, lambda name: _rank(context, name)):

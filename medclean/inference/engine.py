@@ -10,7 +10,7 @@ from torch import Tensor
 
 from medclean.inference.ensemble import ensemble
 from medclean.inference.frozen import frozen, thinned
-from medclean.inference.ladder import OutOfMemory, Rung, is_out_of_memory
+from medclean.inference.ladder import OutOfMemory, Rung, running_out_as
 from medclean.inference.tiles import by_tiles
 from medclean.models._base import Model
 from medclean.models._filter import Filter
@@ -60,12 +60,8 @@ class Engine:
         Raises:
             OutOfMemory: The batch does not fit; try the next rung of the ladder.
         """
-        try:
+        with running_out_as(lambda: OutOfMemory(str(self.rung))):
             denoised = self._denoise(torch.from_numpy(images).to(self.rung.device), given)
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-            raise OutOfMemory(str(self.rung)) from error
         source = images if images.ndim == 3 else images[:, images.shape[1] // 2]
         result = denoised.float().cpu().numpy().reshape(source.shape)
         if self.strength == 1.0:

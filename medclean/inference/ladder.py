@@ -1,6 +1,7 @@
 """What is tried, in order, when memory runs out."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 _SAID = ("can't allocate memory", "ALLOC_FAILED", "out of memory")  # CPU, cuDNN and cuBLAS, MPS
@@ -46,6 +47,17 @@ def below(rung: Rung, *, by_slice: bool) -> Iterator[Rung]:
                 yield replace(rung, tile=tile)
     if rung.device != "cpu":
         yield Rung("cpu", 1)
+
+
+@contextmanager
+def running_out_as(error: Callable[[], Exception]) -> Iterator[None]:
+    """Raise another error where memory runs out in the block."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as found:
+        if not is_out_of_memory(found):
+            raise
+        raise error() from found
 
 
 def is_out_of_memory(error: BaseException) -> bool:

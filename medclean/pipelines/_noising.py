@@ -18,7 +18,7 @@ from medclean.catalog import NOISES
 from medclean.device import machine_class
 from medclean.errors import UsageError
 from medclean.inference.batches import Cut, cut
-from medclean.inference.ladder import OutOfMemory, is_out_of_memory
+from medclean.inference.ladder import OutOfMemory, running_out_as
 from medclean.inference.noising import Noising, Part, measured, noise_of
 from medclean.inference.statistics import Statistics
 from medclean.jobs._setting import values
@@ -199,11 +199,7 @@ class _OnGpu:
             (frame,) = this.own
             place = Place(this.group, this.start, series.groups[this.group].spacing)
             one, alone = pixels[frame.instance].frame(frame.number), series.alone(frame.instance)
-            try:
+            with running_out_as(lambda: OutOfMemory(self.how.device)):
                 return [noising.image(one, frame.number, alone, place)]
-            except RuntimeError as error:
-                if not is_out_of_memory(error):
-                    raise
-                raise OutOfMemory(self.how.device) from error
 
         feed(self.work, series, output, todo, compute)

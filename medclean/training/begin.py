@@ -12,7 +12,7 @@ from torch import nn
 from medclean import checkpoints
 from medclean.catalog import MODELS, SCHEDULES
 from medclean.errors import DataError, MissingError, UsageError
-from medclean.inference.ladder import is_out_of_memory
+from medclean.inference.ladder import running_out_as
 from medclean.jobs.train import TrainJob
 from medclean.learning.recompute import recompute
 from medclean.learning.schedules.plateau import Plateau
@@ -30,14 +30,10 @@ def network(job: TrainJob) -> Model:
         UsageError: No such model or option, or nothing in it learns.
         MissingError: There is not the memory for its weights.
     """
-    with torch.random.fork_rng(devices=[]):
+    large = MissingError(f"the weights of {job.model} do not fit into memory")
+    with torch.random.fork_rng(devices=[]), running_out_as(lambda: large):
         torch.manual_seed(job.seed)
-        try:
-            model = Model.of(MODELS.make(job.model))
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-            raise MissingError(f"the weights of {job.model} do not fit into memory") from None
+        model = Model.of(MODELS.make(job.model))
     if not model.turns(0.0):
         names = [name for name in MODELS if MODELS.entry(name).facts["kind"] in ("network", "gan")]
         raise UsageError(f"{job.model} has nothing to train; networks are {', '.join(names)}")

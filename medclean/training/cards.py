@@ -139,7 +139,7 @@ def bf16_difference(model: Model, held: Validation, device: torch.device) -> dic
 
 def _settings(job: TrainJob) -> dict[str, Any]:
     kept = values(job, "result").items()
-    return {key: value for key, value in kept if key not in ("model", "noise", "patient")}
+    return {key: value for key, value in kept if key not in ("model", "noise", "patient", "init")}
 
 
 def _init(job: TrainJob, modality: str) -> str | None:
@@ -151,8 +151,10 @@ def _init(job: TrainJob, modality: str) -> str | None:
         return job.init
     with suppress(MissingError):
         if state.begun(job.out):  # it needs that file no more
-            before = checkpoints.read_card(job.out / "last.safetensors").training
-            return str(before["init"])
+            before: str | None = checkpoints.read_card(job.out / "last.safetensors").training[
+                "init"
+            ]
+            return before
         return checkpoints.read_card(checkpoints.find(job.init, modality)).sha256
     return None
 

@@ -25,7 +25,6 @@ from medclean.training.world import stop_together
 from medclean.volume import Image
 
 FLOAT32 = float(np.finfo(np.float32).eps)  # of a scale: what is smaller is rounding
-
 SIGMAS = (0.05, 0.1, 0.2)  # of scale
 
 

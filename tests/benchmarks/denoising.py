@@ -100,7 +100,7 @@ def main() -> None:
                 rows.append(row)
                 _print(row, by_patient=options.by_patient)
             if options.residuals and sigma == options.sigmas[len(options.sigmas) // 2]:
-                pictures.residuals([pairs[0], pairs[-1]], models, options.residuals, sigma=sigma)
+                pictures.residuals([pairs[0], pairs[-1]], models, options.residuals)
     if options.figure:
         pictures.psnr_over_seconds(rows, options.figure)
     if options.csv:

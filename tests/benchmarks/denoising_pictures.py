@@ -31,9 +31,7 @@ def psnr_over_seconds(rows: Iterable[Any], path: str) -> None:
     plt.close(figure)
 
 
-def residuals(
-    pairs: Sequence[Any], models: Mapping[str, Callable[[Any], Any]], path: str, *, sigma: float
-) -> None:
+def residuals(pairs: Sequence[Any], models: Mapping[str, Callable[[Any], Any]], path: str) -> None:
     """A column a model: of each slice its result in the window of the clean one, and what it took.
 
     All residuals have one window, 3 sigma either side of 0: structure in them is lost detail.
@@ -52,7 +50,8 @@ def residuals(
             lower.set_title("the noise" if name == "clean" else "removed", fontsize=8)
     for panel in panels.flat:
         panel.set_axis_off()
-    figure.suptitle(f"sigma {sigma:g}; removed: 3 sigma either side of 0", fontsize=9)
+    sigma = float(pairs[0].given.sigma) / float(pairs[0].given.scale)
+    figure.suptitle(f"sigma {sigma:.3g}; removed: 3 sigma either side of 0", fontsize=9)
     figure.tight_layout(pad=0.3, rect=(0, 0, 1, 0.97))
     figure.savefig(path, dpi=130)
     plt.close(figure)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from medclean.preprocess.normalise._outside import kept
 from medclean.volume import CT_SCALE, Given
 
 LOW, HIGH = -1000.0, CT_SCALE - 1000.0  # HU
@@ -47,11 +48,7 @@ class CT:
         the noise of air therefore stays.
         """
         low, high = WINDOWS[self.window]
-        restored = images * (high - low) + low
-        if source is None:
-            return restored
-        seen = source == source.clip(low, high)
-        return restored * seen + source * ~seen
+        return kept(images * (high - low) + low, source, low, high)
 
 
 PROVIDES = CT

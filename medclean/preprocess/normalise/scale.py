@@ -3,11 +3,10 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
+from medclean.preprocess.normalise._outside import kept
 from medclean.volume import Given
 
-MOST = (
-    4.0  # a single brighter pixel costs a network that pools over a slice several dB in all of it
-)
+MOST = 4.0  # one pixel beyond costs a network that pools over slices several dB in all of its slice
 
 
 @dataclass(frozen=True)
@@ -36,11 +35,8 @@ class Scale:
 
         Where the source lies outside the clip its value is kept.
         """
-        restored = images * given.scale
-        if source is None:
-            return restored
-        seen = abs(source) <= MOST * given.scale
-        return restored * seen + source * ~seen
+        most = MOST * given.scale
+        return kept(images * given.scale, source, -most, most)
 
 
 PROVIDES = Scale
