@@ -167,12 +167,21 @@ def spec_of(card: Card) -> str:
 
 
 def build(card: Card, tensors: "Mapping[str, Tensor]", name: str) -> "Model":
-    """The model of a card with these weights."""
+    """The model of a card with these weights.
+
+    Raises:
+        MissingError: The card has options of another version, or of another architecture.
+    """
+    import torch
+
     provided = MODELS.provided(card.model)
     try:
-        model: Model = provided(provided.Options(**_as_options(card.options)))
-    except (TypeError, ValueError) as error:
+        options = provided.Options(**_as_options(card.options))
+        with torch.device("meta"):  # a card that lies about widths costs no memory
+            _check(provided(options), tensors, name)
+    except (TypeError, ValueError, RuntimeError) as error:
         raise MissingError(f"{name}: options of another version of {card.model}: {error}") from None
+    model: Model = provided(options)
     put(model, tensors, name)
     return model.eval()
 
@@ -183,6 +192,11 @@ def put(model: "Model", tensors: "Mapping[str, Tensor]", name: str) -> None:
     Raises:
         MissingError: They are of another architecture.
     """
+    _check(model, tensors, name)
+    model.load_state_dict(dict(tensors), strict=False)
+
+
+def _check(model: "Model", tensors: "Mapping[str, Tensor]", name: str) -> None:
     own = model.state_dict()
     wanted = {key for key in own if key.split(".")[0] not in model.training_only}
     odd = sorted(wanted - tensors.keys()) + sorted(tensors.keys() - own.keys())
@@ -192,7 +206,6 @@ def put(model: "Model", tensors: "Mapping[str, Tensor]", name: str) -> None:
             f"{name}: weights of another architecture ({odd[0]} does not fit); give the options "
             "that it was trained with"
         )
-    model.load_state_dict(dict(tensors), strict=False)
 
 
 def save(path: Path, model: "Model", card: Card) -> Card:

@@ -112,7 +112,9 @@ def test_a_card_that_cannot_be_written_leaves_the_pair_that_was_there(path, mode
     assert len(list(path.parent.iterdir())) == 2
 
 
-@pytest.mark.parametrize("options", [{"width": 8}, {"groups": 2}, {"depth": 3}])
+@pytest.mark.parametrize(
+    "options", [{"width": 8}, {"groups": 2}, {"depth": 3}, {"width": 10**6}, {"width": 10**10}]
+)
 def test_weights_of_another_architecture_are_refused(path, options):
     card = json.loads(path.with_suffix(".json").read_text())
     card["options"] |= options
