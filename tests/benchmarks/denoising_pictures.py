@@ -1,6 +1,7 @@
 """Pictures of what ``denoising.py`` measures."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import cycle
 from statistics import fmean
 from typing import Any
 
@@ -8,25 +9,28 @@ import matplotlib as mpl
 
 mpl.use("Agg")
 from matplotlib import pyplot as plt
+from matplotlib.ticker import FormatStrFormatter
 
 
 def psnr_over_seconds(rows: Iterable[Any], path: str) -> None:
     """A panel a noise level, a point a model: up is better, left is quicker."""
     rows = [row for row in rows if row.model != "noisy"]
     sigmas = sorted({row.sigma for row in rows})
-    figure, panels = plt.subplots(1, len(sigmas), figsize=(3.4 * len(sigmas), 3.6), squeeze=False)
+    size = (3.2 * len(sigmas), 4)
+    figure, panels = plt.subplots(1, len(sigmas), figsize=size, squeeze=False, layout="constrained")
     for panel, sigma in zip(panels[0], sigmas, strict=True):
+        shapes = cycle("os^DvPX*")  # models differ for whoever sees no colours, too
         for row in (row for row in rows if row.sigma == sigma):
             psnr = fmean(row.psnr.values())
-            panel.semilogx(row.seconds, psnr, "o")
-            panel.annotate(
-                row.model, (row.seconds, psnr), xytext=(4, 4), textcoords="offset points"
-            )
-        panel.margins(x=0.35, y=0.12)
-        panel.set(title=f"sigma {sigma:g}", xlabel="seconds a slice")
+            panel.semilogx(row.seconds, psnr, next(shapes), markersize=8, label=row.model)
+        panel.xaxis.set_major_formatter(FormatStrFormatter("%g"))
+        panel.margins(x=0.1, y=0.1)
+        panel.set_title(f"sigma {sigma:g}")
         panel.grid(alpha=0.3)
     panels[0, 0].set_ylabel("PSNR, dB")
-    figure.tight_layout()
+    figure.supxlabel("seconds a slice of 256x256 pixels")
+    named = panels[0, 0].get_legend_handles_labels()
+    figure.legend(*named, loc="outside upper center", ncols=8, frameon=False)
     figure.savefig(path, dpi=110)
     plt.close(figure)
 
