@@ -18,8 +18,13 @@
     train $BERHU -o RUN8 --steps 4000 --lr 3e-4 --seed 8 --noise "$ALL" --init RUN7 --patch 192
     MUON=$BERHU,optimiser=muon
     train $MUON -o RUN9 --steps 2600 --lr 3e-4 --seed 9 --noise "$ALL" --init RUN8 --patch 192
+    train $MUON -o RUN10 --steps 1400 --lr 4e-4 --seed 10 --noise "$ALL" --init RUN9 --patch 192
+    LOWS="gaussian:sigma=0..0.3|gaussian:sigma=0..0.15|rician:sigma=0..0.3|rician:sigma=0..0.1"
+    LOWS="$LOWS|gaussian:sigma=0..0.3,clip=true"
+    MUON=0.03,momentum=0.9,distance=berhu,optimiser=muon
+    train $MUON -o RUN11 --steps 3000 --lr 3e-4 --seed 11 --noise "$LOWS" --init RUN10 --patch 192
 
-Thirteen hours of one or two busy processors with bfloat16; RUN8 was ended at half its length, and
+Sixteen hours of one or two busy processors with bfloat16; RUN8 was ended at half its length, and
 what is shipped is the last run. Squared differences win PSNR and lose SSIM, most of it in the air;
 the reverse Huber loss wins both back, and Muon needs fewer steps than Adam for both.
 BIDS-like folders: contrasts of one person share a ``sub-``, so that no person stands in two splits.
