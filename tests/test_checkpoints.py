@@ -169,6 +169,7 @@ def test_shipped_checkpoints_are_whole_and_say_what_they_are():
         assert card.data
         assert card.licence
         assert card.metrics
+        assert card.bf16  # or no GPU computes in it
         assert model.denoise(torch.zeros(1, 1, 33, 40), GIVEN).shape == (1, 1, 33, 40)
 
 

@@ -561,6 +561,15 @@ def test_numbers_that_mean_nothing_are_no_job(settings, message, tmp_path):
         job(tmp_path, tmp_path / "run", **settings)
 
 
+@pytest.mark.usefixtures("no_curves")
+def test_patients_whose_images_are_left_out_do_not_count(tmp_path):
+    dataset = make_dataset(tmp_path / "data")
+    write_image(dataset / "sub-04" / "anat" / "sub-04_T1w.nii.gz", 4, noise=0.2)
+    train(job(dataset, tmp_path / "run", steps=1), QUIET)
+    card = checkpoints.load(str(tmp_path / "run")).card
+    assert sum(card.patients.values()) == 4
+
+
 def test_weights_beyond_the_memory_are_refused(dataset, tmp_path):
     with pytest.raises(MissingError, match="rrg:width=1000000 do not fit into memory"):
         train(job(dataset, tmp_path / "run", model="rrg:width=1000000"), QUIET)

@@ -10,9 +10,11 @@ from medclean.models._matched import with_room
 from medclean.models._told import Told
 from medclean.volume import Given, Image
 
+THREADS = 1  # several do not repeat a result
+
 
 class BM3D(Filter):
-    """Filters stacks of blocks that look alike. One thread, as several do not repeat a result."""
+    """Filters stacks of blocks that look alike."""
 
     @dataclass(frozen=True)
     class Options(Told):
@@ -38,7 +40,7 @@ def _removed(image: NDArray[Any], sigma: float) -> NDArray[Any]:
     from bm3d import BM3DProfile, bm3d
 
     profile = BM3DProfile()
-    profile.num_threads = 1
+    profile.num_threads = THREADS
     return bm3d(image, sigma, profile)
 
 

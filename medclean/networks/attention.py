@@ -102,7 +102,7 @@ class SKFF(nn.Module):
             weights = self.weights(exact)
             fused = weights[0] * exact[0]
             for weight, stream in zip(weights[1:], exact[1:], strict=True):
-                fused = torch.addcmul(fused, weight, stream)
+                fused.addcmul_(weight, stream)  # in place, as in sum_of
             return fused
 
     def weights(self, streams: Sequence[Tensor]) -> Tensor:
@@ -130,8 +130,11 @@ class Sum(nn.Module):
 
 
 def sum_of(streams: Sequence[Tensor]) -> Tensor:
-    """The sum of tensors of one shape."""
-    total = streams[0]
-    for stream in streams[1:]:
-        total = total + stream
+    """The sum of tensors of one shape and type."""
+    first, *rest = streams
+    if not rest:
+        return first
+    total = first + rest[0]
+    for stream in rest[1:]:
+        total += stream  # in place: at full size another tensor costs as much as the sum
     return total

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import conv2d, interpolate
+from torch.nn.functional import conv1d, conv2d, interpolate
 
 
 class Down(nn.Module):
@@ -52,7 +52,8 @@ class Up(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         # A 1x1 convolution and interpolation change places freely; this order costs a quarter.
         plain = interpolate(self.plain(features), scale_factor=2.0, mode="bilinear")
-        return self.body(features) + plain
+        plain += self.body(features)  # in place: at full size another tensor costs as much
+        return plain
 
 
 def resampler(
@@ -78,10 +79,10 @@ def blur(features: Tensor) -> Tensor:
     """
     with torch.autocast(features.device.type, enabled=False):
         line = 0.5 - torch.arange(-1, 2, device=features.device).abs() / 4
-        kernel = line.outer(line)[None, None]
-        inside = conv2d(torch.ones_like(features[:1, :1], dtype=torch.float32), kernel, None, 2, 1)
-        channels = features.shape[1]
-        sums = conv2d(
-            features.float(), kernel.expand(channels, 1, 3, 3), None, 2, 1, groups=channels
-        )
-        return sums / inside
+        channels, *sides = features.shape[1:]
+        kernel = line.outer(line).expand(channels, 1, 3, 3)
+        smooth = conv2d(features.float(), kernel, None, 2, 1, groups=channels)
+        ones = (torch.ones(1, 1, side, device=features.device) for side in sides)
+        rows, columns = (conv1d(one, line[None, None], None, 2, 1).flatten() for one in ones)
+        smooth /= rows.outer(columns)  # the weight inside the image
+        return smooth

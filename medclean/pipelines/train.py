@@ -110,12 +110,13 @@ def _train(job: TrainJob, log: Log, world: World, where: Machine) -> tuple[Path,
         by_first(lambda: _claimed(job, held))
         kept = {part: pairing.kept(job, part, str(where.device)) for part in parts}
         slices = by_first(lambda: _cached(job, model, parts, kept, log, stop))
+        used = {name: slices[name].of(cases) if cases else [] for name, cases in parts.items()}
         clean = slices.pop("clean", None)
         samples = {name: Samples.of(job, model, slices[name], pairing) for name in slices}
         samples["train"] = replace(samples["train"], others=clean)
         judges = {name: Validation(samples[name]) for name in samples}
         steps = job.length(sum(len(series.slices) for series in slices["train"].series))
-        card = cards.card_of(job, model, data, parts, noise=specs, steps=steps, where=where)
+        card = cards.card_of(job, model, data, used, noise=specs, steps=steps, where=where)
         run = Run(job, model, where, steps=steps, card=card, held=judges.get("validation"))
         if run.resume():
             log.say(f"going on after step {run.stepper.done} of {steps}")

@@ -42,7 +42,7 @@ def card_of(
     steps: int,
     where: Machine,
 ) -> Card:
-    """All that is known before the first step."""
+    """All that is known before the first step; ``parts`` has the cases that are learnt from."""
     about = data.description
     return Card(
         model=parse(job.model)[0],

@@ -7,7 +7,7 @@ voxels is cut in all three directions, and a slice that is nearly empty teaches 
 out.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -96,6 +96,11 @@ class Slices:
             return array[position : position + 1]
         reach = np.arange(context) - context // 2
         return array[np.clip(position + reach, 0, len(array) - 1)]
+
+    def of(self, cases: Iterable[Case]) -> list[Case]:
+        """The cases that were not left out."""
+        names = {series.name for series in self.series}
+        return [case for case in cases if case.name in names]
 
     def shape(self, series: Series, axis: int) -> tuple[int, int]:
         """Rows and columns of the slices across an axis."""

@@ -2,8 +2,8 @@
 
 White noise, not clipped; peak 1 = scale of the clean series. Filters are told the true sigma, and
 those that can be told whether the noise is Rician; networks are blind and get the scale of the
-noisy series. ``bm3d`` is an extra with a non-commercial licence. Whole slices, two threads,
-float32::
+noisy series. ``bm3d`` is an extra with a non-commercial licence. Whole slices, two threads for
+each, float32::
 
     python tests/benchmarks/dgan_mr.py --data ../shared/data --out DATASET
     python tests/benchmarks/denoising.py DATASET
@@ -41,6 +41,7 @@ from medclean.inference.denoiser import Denoiser
 from medclean.inference.engine import Engine
 from medclean.inference.ladder import Rung
 from medclean.log import Log
+from medclean.models import bm3d
 from medclean.physics.signal.body import body_mask
 from medclean.pipelines._inputs import Inputs, find
 from medclean.quality import safety
@@ -83,6 +84,7 @@ def main() -> None:
     """Print a table, write each value to a CSV file and draw pictures if asked."""
     options = _options()
     torch.set_num_threads(options.threads)
+    bm3d.THREADS = options.threads  # as its package would by itself
     keep_memory()
     models = dict(filter(None, (model_of(word, options.noise) for word in options.models)))
     rows = []
