@@ -182,7 +182,7 @@ def build(card: Card, tensors: "Mapping[str, Tensor]", name: str) -> "Model":
     except (TypeError, ValueError, RuntimeError) as error:
         raise MissingError(f"{name}: options of another version of {card.model}: {error}") from None
     model: Model = provided(options)
-    put(model, tensors, name)
+    model.load_state_dict(dict(tensors), strict=False)
     return model.eval()
 
 

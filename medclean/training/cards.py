@@ -151,9 +151,8 @@ def _init(job: TrainJob, modality: str) -> str | None:
         return job.init
     with suppress(MissingError):
         if state.begun(job.out):  # it needs that file no more
-            before: str | None = checkpoints.read_card(job.out / "last.safetensors").training[
-                "init"
-            ]
+            training = checkpoints.read_card(job.out / "last.safetensors").training
+            before: str | None = training["init"]
             return before
         return checkpoints.read_card(checkpoints.find(job.init, modality)).sha256
     return None
