@@ -38,6 +38,7 @@ class Given:
         sigma: Standard deviation of the noise.
         bias: What the coils multiply the image by; broadcasts to it.
         suv: Standardised uptake value of 1 Bq/ml.
+        interpolated: Pixels that one measured sample became, along rows and columns.
         rng: For models that draw while they denoise.
         device: Where what begins in a sinogram is computed, as torch spells it.
         progress: Called with the share that is done, 0 to 1.
@@ -50,6 +51,7 @@ class Given:
     sigma: "float | Tensor | None" = None
     bias: "float | Image | Tensor | None" = None
     suv: "float | Tensor | None" = None
+    interpolated: tuple[int, int] = (1, 1)
     rng: np.random.Generator = field(default_factory=lambda: np.random.default_rng(0))
     device: str = "cpu"
     progress: Callable[[float], None] = lambda share: None

@@ -1,5 +1,6 @@
 """What ``--model`` names: a filter, or a network with weights for some modalities."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from medclean.models._base import Model
 
 TRAINED = ("gan", "network")
+WHITE = {"gaussian", "gaussian-map", "rician", "chi"}  # noises of single pixels, in MR
 OWN = "own"  # kind of what medclean made: of images that networks know, with noise for example
 BARE = "only --model identity takes it"  # what does not say what its images are
 
@@ -133,6 +135,14 @@ class Denoiser:
         """Whether a series is looked through first: no model needs to ask what 1 means in CT."""
         model = self.model(modality)
         return model.wants_sigma or (model.wants_scale and modality != "CT")
+
+    def knows_white_noise(self, modality: str) -> bool:
+        """Whether it is a network that learnt MR images whose pixels have noise of their own."""
+        if self.plain or modality != "MR":
+            return False
+        card = self.loaded(modality).card
+        noises = {spec.partition(":")[0] for spec in re.split(r"\||, then ", card.noise)}
+        return noises <= WHITE and not card.training.get("mask")
 
     def dtype(self, modality: str, precision: Mapping[str, Precision]) -> Precision:
         """The arithmetic for a modality.

@@ -14,6 +14,7 @@ from medclean.inference.ladder import OutOfMemory, Rung, running_out_as
 from medclean.inference.tiles import by_tiles
 from medclean.models._base import Model
 from medclean.models._filter import Filter
+from medclean.physics.signal.interpolation import fill, thin
 from medclean.volume import Given, Image
 
 OVERLAP = 64  # pixels, of tiles that are given statistics: far details matter little then
@@ -47,7 +48,10 @@ class Engine:
         return cls(model, rung=rung, **settings)
 
     def denoise(self, images: Image, given: Given) -> Image:
-        """Denoise a batch.
+        """Denoise a batch, of images that were interpolated the samples that they were made of.
+
+        Of these, what was removed is interpolated in its turn and taken off the images: what they
+        hold beyond their samples stays as it is.
 
         Args:
             images: ``(N, C, H, W)`` for a model of slices, ``(S, H, W)`` for one of series, in
@@ -60,13 +64,21 @@ class Engine:
         Raises:
             OutOfMemory: The batch does not fit; try the next rung of the ladder.
         """
-        with running_out_as(lambda: OutOfMemory(str(self.rung))):
-            denoised = self._denoise(torch.from_numpy(images).to(self.rung.device), given)
-        source = images if images.ndim == 3 else images[:, images.shape[1] // 2]
-        result = denoised.float().cpu().numpy().reshape(source.shape)
+        source = _own(images)
+        if given.interpolated == (1, 1):
+            result = self._denoised(images, given)
+        else:
+            samples = thin(images, given.interpolated)
+            removed = _own(samples) - self._denoised(samples, given)
+            result = source - fill(removed, source.shape)
         if self.strength == 1.0:
             return result
         return source + np.float32(self.strength) * (result - source)
+
+    def _denoised(self, images: Image, given: Given) -> Image:
+        with running_out_as(lambda: OutOfMemory(str(self.rung))):
+            denoised = self._denoise(torch.from_numpy(images).to(self.rung.device), given)
+        return denoised.float().cpu().numpy().reshape(_own(images).shape)
 
     def _denoise(self, images: Tensor, given: Given) -> Tensor:
         if self.normaliser is None:
@@ -104,6 +116,8 @@ class Engine:
         change as a share of what is removed.
         """
         model, tile = self.model, self.rung.tile
+        images = images if given.interpolated == (1, 1) else thin(images, given.interpolated)
+        given = replace(given, interpolated=(1, 1))
         if tile is None or model.receptive_field is not None or model.scope == "series":
             return None
         if max(images.shape[-2:]) <= tile:
@@ -114,3 +128,8 @@ class Engine:
         change = tiles.denoise(small, given) - whole
         removed = whole - small[:, small.shape[1] // 2]
         return float(np.sqrt(np.mean(change**2) / (np.mean(removed**2) or 1.0)))
+
+
+def _own(images: Image) -> Image:
+    """The slices themselves, without their neighbours."""
+    return images if images.ndim == 3 else images[:, images.shape[1] // 2]

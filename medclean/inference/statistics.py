@@ -1,10 +1,10 @@
 """What is measured once a series, before any slice is denoised: its scale and its noise."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,9 @@ from medclean.archive import formats
 from medclean.archive.series import Series
 from medclean.archive.workers import Workers
 from medclean.volume import CT_SCALE, Image, Mask
+
+if TYPE_CHECKING:
+    from medclean.physics.signal.interpolation import Band
 
 SHARE = 0.999  # of the voxels lie at or below what "1" means
 
@@ -25,19 +28,28 @@ class Summary:
         voxels: How many are no padding.
         top: The highest of them, as many as can matter for the series' percentile.
         noise: Standard deviation of the noise of each slice that shows any.
+        bands: Of the frequencies that this noise fills, along rows and columns.
     """
 
     voxels: int
     top: NDArray[np.float32]
-    noise: tuple[float, ...]
+    noise: tuple[float, ...] = ()
+    bands: "tuple[Band, ...]" = ()
 
 
 @dataclass(frozen=True)
 class Statistics:
-    """Scale and noise level of a series, in its unit; None where nobody asked for the noise."""
+    """What is known of a series.
+
+    Attributes:
+        scale: What 1 means, in its unit.
+        sigma: Noise level, in its unit; None where nobody asked for it.
+        interpolated: Pixels that one measured sample became, along rows and columns.
+    """
 
     scale: float
     sigma: float | None = None
+    interpolated: tuple[int, int] = (1, 1)
 
 
 def of_series(
@@ -48,6 +60,7 @@ def of_series(
     noise: bool,
     rule: Literal["robust", "max"],
     check: Callable[[], None],
+    bands: bool = False,
 ) -> Statistics:
     """Read a series once, and measure it.
 
@@ -58,14 +71,15 @@ def of_series(
         noise: Whether to measure the noise, too.
         rule: See ``statistics``.
         check: Called now and then; raises where the run shall stop.
+        bands: Whether to find out if it was interpolated.
 
     Raises:
         DataError: A file cannot be read.
     """
     voxels = sum(len(g.frames) * g.shape[0] * g.shape[1] for g in series.groups)
     voxels = 0 if series.modality == "CT" else voxels  # whose scale is no percentile
-    look = partial(measure, root, total=voxels, noise=noise)
-    whole = Summary(0, np.empty(0, np.float32), ())
+    look = partial(measure, root, total=voxels, noise=noise, bands=bands)
+    whole = Summary(0, np.empty(0, np.float32))
     places = range(len(series.instances))
     for _, task in workers.map(look, (series.alone(place) for place in places)):
         check()
@@ -73,7 +87,7 @@ def of_series(
     return statistics(whole, series.modality, rule=rule)
 
 
-def measure(root: Path, series: Series, *, total: int, noise: bool) -> Summary:
+def measure(root: Path, series: Series, *, total: int, noise: bool, bands: bool = False) -> Summary:
     """Read the only file of a series, and summarise it; runs in a worker process.
 
     Frames that go through unchanged are no part of what is denoised, and do not count.
@@ -82,16 +96,19 @@ def measure(root: Path, series: Series, *, total: int, noise: bool) -> Summary:
     real, padding, passed = pixels.real, pixels.padding, series.instances[0].passed
     if passed:
         real, padding = np.delete(real, passed, 0), np.delete(padding, passed, 0)
-    return summarise(real, padding, total=total, noise=noise)
+    return summarise(real, padding, total=total, noise=noise, bands=bands)
 
 
 def together(one: Summary, other: Summary, *, total: int) -> Summary:
     """Two summaries as one, no larger than that of the whole series."""
     top = _highest(np.concatenate([one.top, other.top]), total)
-    return Summary(one.voxels + other.voxels, top, one.noise + other.noise)
+    noise, bands = one.noise + other.noise, one.bands + other.bands
+    return Summary(one.voxels + other.voxels, top, noise, bands)
 
 
-def summarise(real: Image, padding: Mask | None, *, total: int, noise: bool) -> Summary:
+def summarise(
+    real: Image, padding: Mask | None, *, total: int, noise: bool, bands: bool = False
+) -> Summary:
     """Summarise the slices of one instance.
 
     Args:
@@ -99,11 +116,17 @@ def summarise(real: Image, padding: Mask | None, *, total: int, noise: bool) -> 
         padding: True where a voxel is no part of the image.
         total: Voxels of the whole series.
         noise: Whether to measure the noise, too.
+        bands: Whether to measure which frequencies it fills.
     """
     voxels = real[~padding] if padding is not None else real.ravel()
     top = _highest(voxels, total)
     levels = _levels(real, padding) if noise else ()
-    return Summary(voxels.size, top, tuple(level for level in levels if level > 0))
+    return Summary(
+        voxels.size,
+        top,
+        tuple(level for level in levels if level > 0),
+        _bands(real, padding) if bands else (),
+    )
 
 
 def statistics(
@@ -115,14 +138,15 @@ def statistics(
     and 1 where it would be 0.
     """
     sigma = _together(summary.noise) if summary.noise else 0.0
+    interpolated = _factors(summary.bands) if summary.bands else (1, 1)
     if modality == "CT":
-        return Statistics(CT_SCALE, sigma)
+        return Statistics(CT_SCALE, sigma, interpolated)
     top, count = np.sort(summary.top), summary.voxels
     if not count:
         return Statistics(1.0, sigma)
     place = len(top) - 1 if rule == "max" else SHARE * (count - 1) - (count - len(top))
     scale = float(np.interp(place, np.arange(len(top)), top))
-    return Statistics(scale or 1.0, sigma)
+    return Statistics(scale or 1.0, sigma, interpolated)
 
 
 def _levels(real: Image, padding: Mask | None) -> list[float]:
@@ -130,6 +154,20 @@ def _levels(real: Image, padding: Mask | None) -> list[float]:
 
     body = [None] * len(real) if padding is None else ~padding
     return [noise_level(image, mask) for image, mask in zip(real, body, strict=True)]
+
+
+def _bands(real: Image, padding: Mask | None) -> "tuple[Band, ...]":
+    from medclean.physics.signal.interpolation import band
+
+    inside = [None] * len(real) if padding is None else ~padding
+    found = (band(image, mask) for image, mask in zip(real, inside, strict=True))
+    return tuple(one for one in found if one)
+
+
+def _factors(bands: "Sequence[Band]") -> tuple[int, int]:
+    from medclean.physics.signal.interpolation import factors
+
+    return factors(bands)
 
 
 def _together(levels: Iterable[float]) -> float:

@@ -7,6 +7,7 @@ from medclean.jobs._series import Scale, SeriesJob
 from medclean.jobs._setting import Setting, at_least
 
 Precision = Literal["auto", "float32", "bf16"]
+Native = Literal["auto", "off"]
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,14 @@ class DenoiseJob(SeriesJob):
             "What 1 means to a network: a robust maximum of the series, or its maximum.", "result"
         ),
     ] = "robust"
+    native: Annotated[
+        Native,
+        Setting(
+            "auto takes an MR series whose scanner interpolated it twofold at the samples that it "
+            "measured, where a network learnt white noise; off takes every pixel as measured.",
+            "result",
+        ),
+    ] = "auto"
     precision: Annotated[
         Precision,
         Setting(

@@ -137,7 +137,8 @@ class Denoising:
         if not self.denoiser.measures(series.modality):
             return Statistics(CT_SCALE if series.modality == "CT" else 1.0)
         noise = self.denoiser.model(series.modality).wants_sigma
-        found = work.statistics(series, noise=noise, rule=self.job.scale)
+        bands = self.job.native == "auto" and self.denoiser.knows_white_noise(series.modality)
+        found = work.statistics(series, noise=noise, rule=self.job.scale, bands=bands)
         return found if noise else replace(found, sigma=None)
 
     def ways(self, series: Series, work: Work) -> Iterator[Way]:
@@ -194,7 +195,9 @@ class Denoising:
         safety = judge(written, series.modality, scale=scale, gates=self.gates)
         crossed = "; ".join(safety["crossed"])
         told = scale if known or changed else None  # nobody asked what 1 means
-        facts = {"scale": told, "sigma": statistics.sigma, "safety": safety}
+        facts: dict[str, Any] = {"scale": told, "sigma": statistics.sigma, "safety": safety}
+        if statistics.interpolated != (1, 1):
+            facts["interpolated"] = list(statistics.interpolated)
         return Verdict(facts, crossed, held=bool(crossed) and not self.job.keep_failed)
 
 

@@ -193,6 +193,8 @@ def _notes(series: SeriesState, *, identifiable: bool) -> Iterator[str]:
     for what in ("noise", "kspace"):
         if isinstance(told := record.get(what), dict):
             yield f"{what}: {_plain({k: v for k, v in told.items() if not isinstance(v, list)})}"
+    if isinstance(by := record.get("interpolated"), list):
+        yield f"interpolated by its scanner, {by[0]} x {by[1]} pixels a sample: denoised there"
     if record.get("tiles_differ") is not None:
         yield f"tiles differ from whole slices by {number(float(record['tiles_differ']))}"
 

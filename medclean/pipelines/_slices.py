@@ -85,6 +85,7 @@ class Slices:
             group.spacing,
             series.modality,
             sigma=statistics.sigma,
+            interpolated=statistics.interpolated,
             rng=np.random.default_rng((seed, series.seed, this.group, this.start)),
             progress=self._progress,
         )
