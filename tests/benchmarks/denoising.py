@@ -109,7 +109,8 @@ def main() -> None:
                 rows.append(row)
                 _print(row, by_patient=options.by_patient)
             if options.residuals and sigma == options.sigmas[len(options.sigmas) // 2]:
-                pictures.residuals([pairs[0], pairs[-1]], models, options.residuals)
+                drawn = [pairs[0], pairs[-1]][: len(pairs)]
+                pictures.residuals(drawn, models, options.residuals, detail=options.detail)
     if options.figure:
         pictures.psnr_over_seconds(rows, options.figure)
     if options.csv:
@@ -235,6 +236,7 @@ def _options() -> argparse.Namespace:
         "--residuals",
         help="PNG of what each removes at the middle sigma, of the first and the last slice",
     )
+    parser.add_argument("--detail", type=int, help="pixels of the middle that --residuals draws")
     return parser.parse_args()
 
 
