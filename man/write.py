@@ -118,11 +118,15 @@ MORE = {
             "is foreseen as far as it shows without decoding: pixels that are cut off, frames that "
             "are missing, no decoder; not what only a decoder finds within compressed pixels.",
             "Scanners often show 256 samples as 512 pixels. Noise is then no longer white, and a "
-            "network that learnt white noise would leave it. With --native auto such an MR series "
-            "is told by the frequencies that its noise fills, along each axis for itself: half of "
-            "them, as the median over its slices. The network sees its samples (the middle of its "
-            "k-space), and what it takes off them is interpolated and taken off the series, which "
-            "otherwise stays as it is. The record says so, as `interpolated`.",
+            "network that learnt white noise would leave it. With --native auto an MR stack that "
+            "was interpolated twofold is recognised, along each axis for itself, by its noise, "
+            "which fills half of the frequencies there (the median of at most 32 slices). The "
+            "network sees its samples, the middle of its k-space; what it takes off them is "
+            "interpolated and taken off the stack, which otherwise stays as it is. The record "
+            "says so, as `interpolated`. Noise below 1 % of scale is too little to tell by; other "
+            "factors (320 samples as 512 pixels) are not looked for; --dry-run does not foresee "
+            "that there is less to compute; and networks that learnt from pairs, or to undo "
+            "undersampling, take every pixel.",
             "What was done to each series beside removing noise is measured: bias of the mean, "
             "structure in what was removed, edges, noise that is left, and the greatest spot of a"
             " lesion's size. Each is that of the whole series or of its worst frame, whichever is"

@@ -1,10 +1,10 @@
 """What is measured once a series, before any slice is denoised: its scale and its noise."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +13,6 @@ from medclean.archive import formats
 from medclean.archive.series import Series
 from medclean.archive.workers import Workers
 from medclean.volume import CT_SCALE, Image, Mask
-
-if TYPE_CHECKING:
-    from medclean.physics.signal.interpolation import Band
 
 SHARE = 0.999  # of the voxels lie at or below what "1" means
 
@@ -28,13 +25,11 @@ class Summary:
         voxels: How many are no padding.
         top: The highest of them, as many as can matter for the series' percentile.
         noise: Standard deviation of the noise of each slice that shows any.
-        bands: Of the frequencies that this noise fills, along rows and columns.
     """
 
     voxels: int
     top: NDArray[np.float32]
-    noise: tuple[float, ...] = ()
-    bands: "tuple[Band, ...]" = ()
+    noise: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -44,12 +39,13 @@ class Statistics:
     Attributes:
         scale: What 1 means, in its unit.
         sigma: Noise level, in its unit; None where nobody asked for it.
-        interpolated: Pixels that one measured sample became, along rows and columns.
+        interpolated: Of each group, how many pixels a sample became along rows and columns; of none
+            where nobody asked.
     """
 
     scale: float
     sigma: float | None = None
-    interpolated: tuple[int, int] = (1, 1)
+    interpolated: tuple[tuple[int, int], ...] = ()
 
 
 def of_series(
@@ -60,7 +56,6 @@ def of_series(
     noise: bool,
     rule: Literal["robust", "max"],
     check: Callable[[], None],
-    bands: bool = False,
 ) -> Statistics:
     """Read a series once, and measure it.
 
@@ -71,15 +66,14 @@ def of_series(
         noise: Whether to measure the noise, too.
         rule: See ``statistics``.
         check: Called now and then; raises where the run shall stop.
-        bands: Whether to find out if it was interpolated.
 
     Raises:
         DataError: A file cannot be read.
     """
     voxels = sum(len(g.frames) * g.shape[0] * g.shape[1] for g in series.groups)
     voxels = 0 if series.modality == "CT" else voxels  # whose scale is no percentile
-    look = partial(measure, root, total=voxels, noise=noise, bands=bands)
-    whole = Summary(0, np.empty(0, np.float32))
+    look = partial(measure, root, total=voxels, noise=noise)
+    whole = Summary(0, np.empty(0, np.float32), ())
     places = range(len(series.instances))
     for _, task in workers.map(look, (series.alone(place) for place in places)):
         check()
@@ -87,7 +81,7 @@ def of_series(
     return statistics(whole, series.modality, rule=rule)
 
 
-def measure(root: Path, series: Series, *, total: int, noise: bool, bands: bool = False) -> Summary:
+def measure(root: Path, series: Series, *, total: int, noise: bool) -> Summary:
     """Read the only file of a series, and summarise it; runs in a worker process.
 
     Frames that go through unchanged are no part of what is denoised, and do not count.
@@ -96,19 +90,16 @@ def measure(root: Path, series: Series, *, total: int, noise: bool, bands: bool 
     real, padding, passed = pixels.real, pixels.padding, series.instances[0].passed
     if passed:
         real, padding = np.delete(real, passed, 0), np.delete(padding, passed, 0)
-    return summarise(real, padding, total=total, noise=noise, bands=bands)
+    return summarise(real, padding, total=total, noise=noise)
 
 
 def together(one: Summary, other: Summary, *, total: int) -> Summary:
     """Two summaries as one, no larger than that of the whole series."""
     top = _highest(np.concatenate([one.top, other.top]), total)
-    noise, bands = one.noise + other.noise, one.bands + other.bands
-    return Summary(one.voxels + other.voxels, top, noise, bands)
+    return Summary(one.voxels + other.voxels, top, one.noise + other.noise)
 
 
-def summarise(
-    real: Image, padding: Mask | None, *, total: int, noise: bool, bands: bool = False
-) -> Summary:
+def summarise(real: Image, padding: Mask | None, *, total: int, noise: bool) -> Summary:
     """Summarise the slices of one instance.
 
     Args:
@@ -116,17 +107,11 @@ def summarise(
         padding: True where a voxel is no part of the image.
         total: Voxels of the whole series.
         noise: Whether to measure the noise, too.
-        bands: Whether to measure which frequencies it fills.
     """
     voxels = real[~padding] if padding is not None else real.ravel()
     top = _highest(voxels, total)
     levels = _levels(real, padding) if noise else ()
-    return Summary(
-        voxels.size,
-        top,
-        tuple(level for level in levels if level > 0),
-        _bands(real, padding) if bands else (),
-    )
+    return Summary(voxels.size, top, tuple(level for level in levels if level > 0))
 
 
 def statistics(
@@ -138,15 +123,14 @@ def statistics(
     and 1 where it would be 0.
     """
     sigma = _together(summary.noise) if summary.noise else 0.0
-    interpolated = _factors(summary.bands) if summary.bands else (1, 1)
     if modality == "CT":
-        return Statistics(CT_SCALE, sigma, interpolated)
+        return Statistics(CT_SCALE, sigma)
     top, count = np.sort(summary.top), summary.voxels
     if not count:
         return Statistics(1.0, sigma)
     place = len(top) - 1 if rule == "max" else SHARE * (count - 1) - (count - len(top))
     scale = float(np.interp(place, np.arange(len(top)), top))
-    return Statistics(scale or 1.0, sigma, interpolated)
+    return Statistics(scale or 1.0, sigma)
 
 
 def _levels(real: Image, padding: Mask | None) -> list[float]:
@@ -154,20 +138,6 @@ def _levels(real: Image, padding: Mask | None) -> list[float]:
 
     body = [None] * len(real) if padding is None else ~padding
     return [noise_level(image, mask) for image, mask in zip(real, body, strict=True)]
-
-
-def _bands(real: Image, padding: Mask | None) -> "tuple[Band, ...]":
-    from medclean.physics.signal.interpolation import band
-
-    inside = [None] * len(real) if padding is None else ~padding
-    found = (band(image, mask) for image, mask in zip(real, inside, strict=True))
-    return tuple(one for one in found if one)
-
-
-def _factors(bands: "Sequence[Band]") -> tuple[int, int]:
-    from medclean.physics.signal.interpolation import factors
-
-    return factors(bands)
 
 
 def _together(levels: Iterable[float]) -> float:

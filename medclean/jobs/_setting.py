@@ -21,6 +21,7 @@ class Setting:
         argument: Positional, not an option.
         optional: An argument that may be left out.
         metavar: What stands for the value in ``--help``.
+        before: What a record that does not know it was made with; its default if not given.
         instead: Settings that cannot stand beside it: what a weaker source says of them, such as a
             preset where this one is a flag, does not count.
     """
@@ -31,6 +32,7 @@ class Setting:
     argument: bool = False
     optional: bool = False
     metavar: str | None = None
+    before: Any = None
     instead: tuple[str, ...] = ()
 
 
@@ -59,6 +61,12 @@ def defaults(job: type) -> dict[str, Any]:
     """What a job's settings are where nobody says, fit for JSON; not those that have to be said."""
     known = {field.name: field.default for field in fields(job)}
     return {name: plain(value) for name, value in known.items() if value is not MISSING}
+
+
+def assumed(job: type) -> dict[str, Any]:
+    """What the settings are that the record of an older medclean does not know."""
+    earlier = {name: setting.before for name, setting in settings(job).items()}
+    return defaults(job) | {name: was for name, was in earlier.items() if was is not None}
 
 
 def plain(value: Any) -> Any:

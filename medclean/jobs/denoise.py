@@ -44,9 +44,10 @@ class DenoiseJob(SeriesJob):
     native: Annotated[
         Native,
         Setting(
-            "auto takes an MR series whose scanner interpolated it twofold at the samples that it "
+            "auto takes an MR series that was interpolated twofold at the samples that were "
             "measured, where a network learnt white noise; off takes every pixel as measured.",
             "result",
+            before="off",
         ),
     ] = "auto"
     precision: Annotated[

@@ -137,9 +137,16 @@ class Denoising:
         if not self.denoiser.measures(series.modality):
             return Statistics(CT_SCALE if series.modality == "CT" else 1.0)
         noise = self.denoiser.model(series.modality).wants_sigma
-        bands = self.job.native == "auto" and self.denoiser.knows_white_noise(series.modality)
-        found = work.statistics(series, noise=noise, rule=self.job.scale, bands=bands)
-        return found if noise else replace(found, sigma=None)
+        found = work.statistics(series, noise=noise, rule=self.job.scale)
+        found = found if noise else replace(found, sigma=None)
+        if self.job.native == "off" or not self.denoiser.knows_white_noise(series.modality):
+            return found
+        from medclean.inference.interpolated import of_groups
+
+        groups = of_groups(
+            work.root, series, work.workers, scale=found.scale, check=work.stop.check
+        )
+        return replace(found, interpolated=groups)
 
     def ways(self, series: Series, work: Work) -> Iterator[Way]:
         """A filter has one; a model has the rungs of the ladder, from that of an earlier start."""
@@ -196,8 +203,8 @@ class Denoising:
         crossed = "; ".join(safety["crossed"])
         told = scale if known or changed else None  # nobody asked what 1 means
         facts: dict[str, Any] = {"scale": told, "sigma": statistics.sigma, "safety": safety}
-        if statistics.interpolated != (1, 1):
-            facts["interpolated"] = list(statistics.interpolated)
+        if any(by != (1, 1) for by in statistics.interpolated):
+            facts["interpolated"] = [list(by) for by in statistics.interpolated]
         return Verdict(facts, crossed, held=bool(crossed) and not self.job.keep_failed)
 
 

@@ -193,8 +193,9 @@ def _notes(series: SeriesState, *, identifiable: bool) -> Iterator[str]:
     for what in ("noise", "kspace"):
         if isinstance(told := record.get(what), dict):
             yield f"{what}: {_plain({k: v for k, v in told.items() if not isinstance(v, list)})}"
-    if isinstance(by := record.get("interpolated"), list):
-        yield f"interpolated by its scanner, {by[0]} x {by[1]} pixels a sample: denoised there"
+    if isinstance(groups := record.get("interpolated"), list):
+        found = " and ".join(sorted({f"{rows} x {columns}" for rows, columns in groups}))
+        yield f"was interpolated, {found} pixels a sample, and denoised at its samples"
     if record.get("tiles_differ") is not None:
         yield f"tiles differ from whole slices by {number(float(record['tiles_differ']))}"
 

@@ -16,7 +16,7 @@ from medclean.archive.selection import Selection
 from medclean.archive.series import Scan
 from medclean.archive.workers import Workers
 from medclean.jobs._series import SeriesJob
-from medclean.jobs._setting import defaults, values
+from medclean.jobs._setting import assumed, values
 from medclean.log import Log
 from medclean.pipelines._disguise import Disguise
 from medclean.pipelines._inputs import Inputs, find
@@ -127,7 +127,7 @@ class Request(Generic[M]):
             self.out,
             command=self.method.command,
             settings=self.settings,
-            defaults=defaults(type(self.job)),
+            defaults=assumed(type(self.job)),
             facts=self.facts,
             shard=self.shard,
             overwrite=self.job.overwrite,

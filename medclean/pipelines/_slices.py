@@ -85,7 +85,7 @@ class Slices:
             group.spacing,
             series.modality,
             sigma=statistics.sigma,
-            interpolated=statistics.interpolated,
+            interpolated=statistics.interpolated[this.group] if statistics.interpolated else (1, 1),
             rng=np.random.default_rng((seed, series.seed, this.group, this.start)),
             progress=self._progress,
         )

@@ -142,12 +142,10 @@ class Work:
         tasks = [self.workers.submit(check, series.alone(place), 0) for place in places]
         return {place: why for place, task in enumerate(tasks) if (why := formats.told(task))}
 
-    def statistics(
-        self, series: Series, *, noise: bool, rule: Scale, bands: bool = False
-    ) -> Statistics:
-        """One pass over a series: what 1 means in it, and of its noise what is asked for."""
-        wanted: dict[str, Any] = {"noise": noise, "rule": rule, "bands": bands}
-        return of_series(self.root, series, self.workers, **wanted, check=self.stop.check)
+    def statistics(self, series: Series, *, noise: bool, rule: Scale) -> Statistics:
+        """One pass over a series: what 1 means in it, and its noise where that is asked for."""
+        check = self.stop.check
+        return of_series(self.root, series, self.workers, noise=noise, rule=rule, check=check)
 
     def _output(
         self, series: Series, machine: Mapping[str, Any], left_out: Sequence[Instance]

@@ -17,7 +17,7 @@ from medclean.archive.workers import Workers
 from medclean.errors import Exit
 from medclean.files import cannot_write
 from medclean.jobs._series import SeriesJob
-from medclean.jobs._setting import defaults
+from medclean.jobs._setting import assumed
 from medclean.jobs.add_noise import AddNoiseJob
 from medclean.jobs.denoise import DenoiseJob
 from medclean.jobs.undersample import UndersampleJob
@@ -185,7 +185,7 @@ def _peek(asked: Request[Method]) -> Peek:
             asked.out,
             command=asked.method.command,
             settings=asked.settings,
-            defaults=defaults(type(asked.job)),
+            defaults=assumed(type(asked.job)),
             shard=asked.shard,
             overwrite=asked.job.overwrite,
         )

@@ -199,7 +199,7 @@ def model_of(word: str, noise: str, *, interpolated: bool) -> tuple[str, Denoise
     def denoise(pair: Pair) -> Image:
         given = pair.given if denoiser.plain else replace(pair.given, scale=pair.scale, sigma=None)
         if finds_out and (found := band(pair.noisy)):
-            given = replace(given, interpolated=factors([found]))
+            given = replace(given, interpolated=factors([found], pair.scale))
         return engine.denoise(pair.noisy[None, None], given)[0]
 
     return name, denoise

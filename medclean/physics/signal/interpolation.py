@@ -11,26 +11,35 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
-from medclean.physics.signal.body import body_mask
 from medclean.physics.signal.fourier import to_image, to_kspace
+from medclean.physics.signal.noise_level import flat_body, response
 from medclean.volume import Image, Mask
 
 Factors: TypeAlias = tuple[int, int]  # pixels that one sample became, along rows and columns
 
-HALF = 0.52  # band up to which every second pixel is held to say nothing new
-FLAT = 0.5  # share of the body that is looked at, as for the noise level
-FEWEST = 1000  # pixels there; fewer tell too little
+LEAST = 0.01  # noise, in scale, below which anatomy is what shows, and is smooth in any image
+NARROWEST = 0.4  # band below which it is anatomy, too, or interpolation by far more than two
+HALVED = (  # noise in scale, and the widest band of interpolated images that have so much
+    (0.02, 0.05, 0.1, 0.2),
+    (0.52, 0.57, 0.63, 0.74),
+)
+FEWEST = 1000  # flat pixels of a body; fewer tell too little
 _FINE, _WIDE = 1, 3  # pixels between which differences are taken
-_DIFFERENCE = (1.0, -2.0, 1.0)
 
 
 class Band(NamedTuple):
-    """Which share of the frequencies along an axis noise fills: 1 where it is white."""
+    """Which share of the frequencies along an axis noise fills: 1 where it is white.
+
+    Attributes:
+        rows: Along columns of pixels, from row to row.
+        columns: From column to column.
+        level: Standard deviation of the noise, in the unit of the slice.
+    """
 
     rows: float
     columns: float
+    level: float
 
 
 def band(image: Image, mask: Mask | None = None) -> Band | None:
@@ -39,8 +48,7 @@ def band(image: Image, mask: Mask | None = None) -> Band | None:
     Of noise that fills a share ``b`` of the frequencies evenly, the response to [1, -2, 1] grows
     with the distance of its three pixels, the more the smaller ``b`` is. The growth from 1 to 3
     pixels is measured along one axis, while those of the other axis stay 3 pixels apart, where the
-    body is flattest, and ``b`` is read off. Images that scanners interpolated twofold have 0.41 to
-    0.49; white noise of 2 % of scale has 0.65 to 0.9, as what is below it is smooth.
+    body is flattest, and ``b`` is read off.
 
     Args:
         image: ``(rows, columns)``.
@@ -49,30 +57,34 @@ def band(image: Image, mask: Mask | None = None) -> Band | None:
     Returns:
         None where too little of the slice is flat, or nothing varies there.
     """
-    if mask is not None and mask.any():
-        image = np.where(mask, image, image[mask].min())  # padding may lie far below all values
-    inside = body_mask(image, "") & (True if mask is None else mask)
-    if np.count_nonzero(inside) < FEWEST or min(image.shape) <= 2 * _WIDE:
-        return None
-    slope = ndimage.gaussian_gradient_magnitude(image, 2, output=np.float64)
-    inside &= slope <= np.quantile(slope[inside], FLAT)
-    values = image.astype(np.float64)
-    wide = _response(values, inside, _WIDE, _WIDE)
-    if not wide:
+    values, inside = flat_body(image, mask)
+    level = response(values, inside, _WIDE, _WIDE)
+    if np.count_nonzero(inside) < FEWEST or not level:
         return None
     lags = ((_FINE, _WIDE), (_WIDE, _FINE))
-    return Band(*(_filled(_response(values, inside, *lag) / wide) for lag in lags))
+    rows, columns = (_filled(response(values, inside, *lag) / level) for lag in lags)
+    return Band(rows, columns, level)
 
 
-def factors(bands: Sequence[Band]) -> Factors:
-    """How many pixels one sample of a series became: 2 along an axis whose noise fills half of it.
+def factors(bands: Sequence[Band], scale: float) -> Factors:
+    """How many pixels one sample became: 2 along an axis of which noise fills about half.
+
+    Of 23 brains, hearts and other series, as they are and interpolated twofold, with complex noise
+    of 2, 5, 10, 20 and 30 % of scale: magnitudes that were interpolated have bands of 0.42
+    to 0.50, 0.52, 0.55, 0.67 and 0.69, as those of strong noise have more frequencies than the
+    noise; magnitudes that were not have 0.57, 0.68, 0.72, 0.83, 0.85 and more.
 
     Args:
-        bands: Of its slices; their median counts.
+        bands: Of slices; their medians count.
+        scale: What 1 means.
     """
     if not bands:
         return 1, 1
-    rows, columns = (2 if middle <= HALF else 1 for middle in np.median(bands, axis=0))
+    *middle, level = np.median(bands, axis=0)
+    if level < LEAST * scale:
+        return 1, 1
+    widest = np.interp(level / scale, *HALVED)
+    rows, columns = (2 if NARROWEST <= found <= widest else 1 for found in middle)
     return rows, columns
 
 
@@ -88,7 +100,9 @@ def thin(images: Image, by: Factors) -> Image:
 
 
 def fill(samples: Image, shape: tuple[int, ...]) -> Image:
-    """Samples as more pixels, their k-space filled up with zeros: the way back from ``thin``.
+    """Samples as more pixels, their k-space filled up with zeros.
+
+    The way back from ``thin``, but for the highest frequency of an even number of samples.
 
     Args:
         samples: ``(..., rows, columns)``.
@@ -112,16 +126,6 @@ def _common(old: int, new: int) -> tuple[slice, slice]:
     low = min(old // 2, new // 2)
     high = min(old - old // 2, new - new // 2)
     return tuple(slice(n // 2 - low, n // 2 + high) for n in (old, new))  # type: ignore[return-value]  # two of them
-
-
-def _response(image: NDArray[np.float64], inside: Mask, rows: int, columns: int) -> float:
-    """Median height of differences between pixels so far apart."""
-    for axis, lag in enumerate((rows, columns)):
-        kernel = np.zeros(2 * lag + 1)
-        kernel[[0, lag, -1]] = _DIFFERENCE
-        image = ndimage.correlate1d(image, kernel, axis=axis)
-    whole = (slice(_WIDE, -_WIDE), slice(_WIDE, -_WIDE))  # further out the kernel leaves the image
-    return float(np.median(np.abs(image[whole][inside[whole]]))) if inside[whole].any() else 0.0
 
 
 def _filled(growth: float) -> float:

@@ -39,16 +39,26 @@ def noise_level(image: Image, mask: Mask | None = None) -> float:
     Returns:
         0 where the slice is constant or smaller than the kernel.
     """
-    if mask is not None and mask.any():
-        image = np.where(mask, image, image[mask].min())  # padding may lie far below all values
     if np.ptp(image) == 0:
         return 0.0
+    values, inside = flat_body(image, mask)
+    return _levelled(lambda lag: response(values, inside, lag, lag))
+
+
+def flat_body(image: Image, mask: Mask | None = None) -> tuple[NDArray[np.float64], Mask]:
+    """A slice without its padding, and where the half of its body lies that is flattest.
+
+    Args:
+        image: ``(rows, columns)``.
+        mask: True where a pixel is part of the image.
+    """
+    if mask is not None and mask.any():
+        image = np.where(mask, image, image[mask].min())  # padding may lie far below all values
     inside = body_mask(image, "") & (True if mask is None else mask)
     if inside.any():
         slope = ndimage.gaussian_gradient_magnitude(image, 2, output=np.float64)
         inside = inside & (slope <= np.quantile(slope[inside], FLAT))
-    values = image.astype(np.float64)
-    return _levelled(lambda lag: _at_lag(values, inside, lag))
+    return image.astype(np.float64), inside
 
 
 class Levels(NamedTuple):
@@ -114,17 +124,29 @@ def _levelled(at_lag: Callable[[int], float]) -> float:
     return finest  # it only grows: this is structure, not blurred noise
 
 
-def _at_lag(image: NDArray[np.float64], inside: Mask, lag: int) -> float:
-    """Noise by differences over ``lag`` pixels, without pixels around which nothing varies."""
-    if min(image.shape) <= 2 * lag:
+def response(image: NDArray[np.float64], inside: Mask, rows: int, columns: int) -> float:
+    """Noise by differences over so many pixels along each axis.
+
+    Args:
+        image: ``(rows, columns)``.
+        inside: Which pixels count, of those around which anything varies.
+        rows: Lag from one row to the next that is looked at.
+        columns: Likewise.
+
+    Returns:
+        The standard deviation of white noise; 0 where there is nothing to look at.
+    """
+    if image.shape[0] <= 2 * rows or image.shape[1] <= 2 * columns:
         return 0.0
-    kernel = np.zeros(2 * lag + 1)
-    kernel[[0, lag, -1]] = _DIFFERENCE
-    response = ndimage.correlate1d(ndimage.correlate1d(image, kernel, axis=0), kernel, axis=1)
-    reach = 2 * lag + 1
+    found = image
+    for axis, lag in enumerate((rows, columns)):
+        kernel = np.zeros(2 * lag + 1)
+        kernel[[0, lag, -1]] = _DIFFERENCE
+        found = ndimage.correlate1d(found, kernel, axis=axis)
+    reach = 2 * max(rows, columns) + 1
     varies = ndimage.maximum_filter(image, reach) > ndimage.minimum_filter(image, reach)
-    whole = (slice(lag, -lag), slice(lag, -lag))  # further out the kernel leaves the image
+    whole = (slice(rows, -rows), slice(columns, -columns))  # further out the kernel leaves it
     there = (inside & varies)[whole]
     if not there.any():
         return 0.0
-    return float(np.median(np.abs(response[whole][there])) / 6 / NORMAL_MAD)  # 6: kernel's norm
+    return float(np.median(np.abs(found[whole][there])) / 6 / NORMAL_MAD)  # 6: kernel's norm
