@@ -48,7 +48,7 @@ class DGAN(Conditional):
                 a generator that learns alone.
             optimiser: Adam as the paper's curves were made, sgdm (momentum 0.5 for the critic; 0.9
                 for the generator, at half the rate) as its text says, AdamW, RMSprop, or Muon,
-                which needs fewer steps than Adam, at some ten times its rate (3e-3).
+                which needs fewer steps than Adam, at a higher rate (about 3e-3).
         """
 
         patch: Literal[16, 34, 70] = 70

@@ -227,7 +227,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--noise", default="gaussian", choices=["gaussian", "rician"])
     parser.add_argument("--sigmas", type=float, nargs="+", default=SIGMAS)
     parser.add_argument("--interpolated", action="store_true", help="as 2 x 2 pixels a sample")
-    parser.add_argument("--slices", type=int, default=33, help="about how many, from all series")
+    parser.add_argument("--slices", type=int, default=44, help="about how many, from all series")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--by-patient", action="store_true", help="print each patient's figures")
     parser.add_argument("--csv", help="where to write each value")

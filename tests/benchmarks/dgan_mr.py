@@ -30,8 +30,8 @@
 Seventeen hours of one or two busy processors with bfloat16; RUN8 was ended at half its length, and
 what is shipped is the last run. Each starts from the best step of the one before, by validation
 (runs 1 to 8 looked every 100 to 500 steps). Squared differences win PSNR and lose SSIM, most of it
-in the air; the reverse Huber loss wins the SSIM back, and Muon needs fewer steps than Adam, at ten
-times its rate (runs 9 to 11 were too slow).
+in the air; the reverse Huber loss wins the SSIM back, and Muon needs fewer steps than Adam, at a
+rate of about 3e-3 (runs 9 to 11 were too slow).
 
 BIDS-like folders: contrasts of one person share a ``sub-``, so that no person stands in two splits.
 ``participants.tsv`` says which split each person is in, ``dataset_description.json`` where each
