@@ -194,7 +194,7 @@ def _notes(series: SeriesState, *, identifiable: bool) -> Iterator[str]:
         if isinstance(told := record.get(what), dict):
             yield f"{what}: {_plain({k: v for k, v in told.items() if not isinstance(v, list)})}"
     if isinstance(groups := record.get("interpolated"), list):
-        found = " and ".join(sorted({f"{rows} x {columns}" for rows, columns in groups}))
+        found = " and ".join(sorted({"{} x {}".format(*by) for by in groups if by != [1, 1]}))
         yield f"was interpolated, {found} pixels a sample, and denoised at its samples"
     if record.get("tiles_differ") is not None:
         yield f"tiles differ from whole slices by {number(float(record['tiles_differ']))}"
