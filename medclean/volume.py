@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 Image: TypeAlias = NDArray[np.float32]
 Mask: TypeAlias = NDArray[np.bool_]
+Factors: TypeAlias = tuple[int, int]  # pixels that one sample became, along rows and columns
 Level: TypeAlias = float | str  # 0.05 and "5%" are relative to the scale, "20HU" is absolute
 
 _LEVEL = re.compile(r"([-+]?[\d.]+(?:e[-+]?\d+)?) ?([^\d.\s]\S*)", re.IGNORECASE)
@@ -51,7 +52,7 @@ class Given:
     sigma: "float | Tensor | None" = None
     bias: "float | Image | Tensor | None" = None
     suv: "float | Tensor | None" = None
-    interpolated: tuple[int, int] = (1, 1)
+    interpolated: Factors = (1, 1)
     rng: np.random.Generator = field(default_factory=lambda: np.random.default_rng(0))
     device: str = "cpu"
     progress: Callable[[float], None] = lambda share: None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from medclean import checkpoints
 from medclean.archive.series import Series
-from medclean.catalog import MODELS, NORMALISERS
+from medclean.catalog import MODELS, NOISES, NORMALISERS
 from medclean.checkpoints import Loaded
 from medclean.device import Precision
 from medclean.errors import UsageError, unknown
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from medclean.models._base import Model
 
 TRAINED = ("gan", "network")
-WHITE = {"gaussian", "gaussian-map", "rician", "chi"}  # noises of single pixels, in MR
 OWN = "own"  # kind of what medclean made: of images that networks know, with noise for example
 BARE = "only --model identity takes it"  # what does not say what its images are
 
@@ -142,7 +141,8 @@ class Denoiser:
             return False
         card = self.loaded(modality).card
         noises = {spec.partition(":")[0] for spec in re.split(r"\||, then ", card.noise)}
-        return noises <= WHITE and not card.training.get("mask")
+        white = all(name in NOISES and NOISES.entry(name).facts.get("white") for name in noises)
+        return white and not card.training.get("mask")
 
     def dtype(self, modality: str, precision: Mapping[str, Precision]) -> Precision:
         """The arithmetic for a modality.

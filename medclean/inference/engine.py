@@ -116,17 +116,17 @@ class Engine:
         change as a share of what is removed.
         """
         model, tile = self.model, self.rung.tile
-        images = images if given.interpolated == (1, 1) else thin(images, given.interpolated)
-        given = replace(given, interpolated=(1, 1))
         if tile is None or model.receptive_field is not None or model.scope == "series":
             return None
+        if given.interpolated != (1, 1):
+            images, given = thin(images, given.interpolated), replace(given, interpolated=(1, 1))
         if max(images.shape[-2:]) <= tile:
             return None
         small = images[:1, ..., ::2, ::2].copy()
         tiles = replace(self, strength=1.0, rung=replace(self.rung, tile=tile // 2))
         whole = replace(tiles, rung=replace(self.rung, tile=None)).denoise(small, given)
         change = tiles.denoise(small, given) - whole
-        removed = whole - small[:, small.shape[1] // 2]
+        removed = whole - _own(small)
         return float(np.sqrt(np.mean(change**2) / (np.mean(removed**2) or 1.0)))
 
 

@@ -9,7 +9,8 @@ from typing import TypeAlias
 from medclean.archive import formats
 from medclean.archive.series import Frame, Series
 from medclean.archive.workers import Workers
-from medclean.physics.signal.interpolation import Band, Factors, band, factors
+from medclean.physics.signal.interpolation import Band, band, factors
+from medclean.volume import Factors
 
 MOST = 32  # slices of a group that are looked at: enough for a median
 

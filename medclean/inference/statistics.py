@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from medclean.archive import formats
 from medclean.archive.series import Series
 from medclean.archive.workers import Workers
-from medclean.volume import CT_SCALE, Image, Mask
+from medclean.volume import CT_SCALE, Factors, Image, Mask
 
 SHARE = 0.999  # of the voxels lie at or below what "1" means
 
@@ -45,7 +45,7 @@ class Statistics:
 
     scale: float
     sigma: float | None = None
-    interpolated: tuple[tuple[int, int], ...] = ()
+    interpolated: tuple[Factors, ...] = ()
 
 
 def of_series(

@@ -21,7 +21,7 @@ from medclean.archive.series import Scan, Series
 from medclean.archive.splits import shares_of
 from medclean.archive.workers import Workers
 from medclean.errors import Exit, UsageError
-from medclean.jobs._setting import defaults, values
+from medclean.jobs._setting import assumed, values
 from medclean.jobs.prepare import PrepareJob
 from medclean.log import Log
 from medclean.pipelines import _own_page
@@ -89,7 +89,7 @@ def prepare(job: PrepareJob, log: Log) -> Summary:
                 job.out,
                 command="prepare",
                 settings={kind: values(job, kind) for kind in ("result", "form")},
-                defaults=defaults(PrepareJob),
+                defaults=assumed(PrepareJob),
                 facts=_facts(job, selection),
                 overwrite=job.overwrite,
                 key=job.key,

@@ -10,7 +10,10 @@ AIR = -1000.0  # HU
 
 
 class Noise(Protocol):
-    """A noise of the catalogue; ``fits`` names the modalities whose physics it is."""
+    """A noise of the catalogue; ``fits`` names the modalities whose physics it is.
+
+    One whose class says ``white = True`` draws each pixel's for itself, alike at all frequencies.
+    """
 
     fits: str
 

@@ -28,6 +28,7 @@ class Chi:
     clip: bool = False
 
     fits = "MR"
+    white = True
 
     def __post_init__(self) -> None:
         level_of(self.sigma)

@@ -21,6 +21,7 @@ class Gaussian:
     clip: bool = False
 
     fits = "MR CT PT"
+    white = True
 
     def __post_init__(self) -> None:
         level_of(self.sigma)

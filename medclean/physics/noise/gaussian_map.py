@@ -30,6 +30,7 @@ class GaussianMap:
     clip: bool = False
 
     fits = "MR CT PT"
+    white = True
 
     def __post_init__(self) -> None:
         level_of(self.sigma)

@@ -24,6 +24,7 @@ class Rician:
     clip: bool = False
 
     fits = "MR"
+    white = True
 
     def __post_init__(self) -> None:
         level_of(self.sigma)

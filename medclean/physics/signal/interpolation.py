@@ -7,16 +7,14 @@ no longer white: neighbouring pixels share it, and what knows white noise takes 
 from collections.abc import Sequence
 from functools import cache
 from math import prod
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from medclean.physics.signal.fourier import to_image, to_kspace
 from medclean.physics.signal.noise_level import flat_body, response
-from medclean.volume import Image, Mask
-
-Factors: TypeAlias = tuple[int, int]  # pixels that one sample became, along rows and columns
+from medclean.volume import Factors, Image, Mask
 
 LEAST = 0.01  # noise, in scale, below which anatomy is what shows, and is smooth in any image
 NARROWEST = 0.4  # band below which it is anatomy, too, or interpolation by far more than two
@@ -125,7 +123,7 @@ def _common(old: int, new: int) -> tuple[slice, slice]:
     """The frequencies that two axes have in common, in each of them; 0 lies at ``n // 2``."""
     low = min(old // 2, new // 2)
     high = min(old - old // 2, new - new // 2)
-    return tuple(slice(n // 2 - low, n // 2 + high) for n in (old, new))  # type: ignore[return-value]  # two of them
+    return slice(old // 2 - low, old // 2 + high), slice(new // 2 - low, new // 2 + high)
 
 
 def _filled(growth: float) -> float:
